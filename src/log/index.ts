@@ -1,0 +1,52 @@
+/** What a log line is about; anything but these simple values stays out of logs. */
+export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>
+
+export interface Log {
+  debug(msg: string, fields?: LogFields): void
+  info(msg: string, fields?: LogFields): void
+  warn(msg: string, fields?: LogFields): void
+  error(msg: string, fields?: LogFields): void
+}
+
+export const LOG_LEVELS = ['debug', 'info', 'warn', 'error'] as const
+export type LogLevel = (typeof LOG_LEVELS)[number]
+
+export interface LogOptions {
+  readonly level: LogLevel
+  readonly format: 'json' | 'text'
+  readonly nowMs: () => number
+  readonly write: (line: string) => void
+}
+
+/** A log of one line per event, as JSON or as `time LEVEL msg name=value…`. Lines of a lower level are not made. */
+export function createLog({ level, format, nowMs, write }: LogOptions): Log {
+  const render = format === 'json' ? jsonLine : textLine
+  const at = (of: LogLevel) => LOG_LEVELS.indexOf(of) < LOG_LEVELS.indexOf(level)
+    ? () => undefined
+    : (msg: string, fields: LogFields = {}) => write(render(new Date(nowMs()).toISOString(), of, msg, fields))
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+}
+
+const MAX_VALUE_LENGTH = 1024
+
+function jsonLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {
+  return `${oneLine(JSON.stringify({ time, level, msg, ...fields }, shortened))}\n`
+}
+
+function textLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {
+  const pairs = Object.entries(fields).filter(([, value]) => value !== undefined)
+  const text = pairs.map(([name, value]) => ` ${name}=${quoted(shortened(name, value))}`).join('')
+  return `${time} ${level.toUpperCase()} ${msg}${oneLine(text)}\n`
+}
+
+const quoted = (value: unknown): string => (typeof value === 'string' && /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value))
+
+// A stranger chooses paths and names; a megabyte of them is no use in a log.
+function shortened(_name: string, value: unknown): unknown {
+  return typeof value === 'string' && value.length > MAX_VALUE_LENGTH ? `${value.slice(0, MAX_VALUE_LENGTH)}…` : value
+}
+
+// JSON leaves these as they are; terminals and line readers act on them (ANSI's C1 controls, Unicode line ends).
+function oneLine(text: string): string {
+  return text.replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}
