@@ -1,0 +1,56 @@
+/** The AWS services a request can go to. Control is read only. */
+export type Service = 'runtime' | 'control' | 'mantle'
+
+/** One place to connect to, and the name and region its requests are signed for. */
+export interface Endpoint {
+  readonly secure: boolean
+  readonly hostname: string
+  readonly port: number
+  /** Value of the Host header: the port is named only when it is not the scheme's own. */
+  readonly host: string
+  readonly signingName: 'bedrock' | 'bedrock-mantle'
+  readonly region: string
+}
+
+export interface EndpointOptions {
+  readonly region: string
+  readonly fips: boolean
+  readonly dualStack: boolean
+  /** Base URLs that replace AWS's own, by service. They hold no path. */
+  readonly overrides: Readonly<Partial<Record<Service, string | undefined>>>
+}
+
+/** DNS suffixes by partition (AWS endpoint rule sets): region pattern, plain, dual-stack. */
+const PARTITIONS: readonly (readonly [RegExp, string, string])[] = [
+  [/^cn-/, 'amazonaws.com.cn', 'api.amazonwebservices.com.cn'],
+  [/^eusc-/, 'amazonaws.eu', 'api.amazonwebservices.eu'],
+  [/^us-iso-/, 'c2s.ic.gov', 'api.aws.ic.gov'],
+  [/^us-isob-/, 'sc2s.sgov.gov', 'api.aws.scloud'],
+  [/^eu-isoe-/, 'cloud.adc-e.uk', 'api.cloud-aws.adc-e.uk'],
+  [/^us-isof-/, 'csp.hci.ic.gov', 'api.aws.hci.ic.gov'],
+  [/^/, 'amazonaws.com', 'api.aws'],
+]
+
+const HOST_PREFIXES = { runtime: 'bedrock-runtime', control: 'bedrock', mantle: 'bedrock-mantle' } as const
+
+/** The endpoint of a service, as the SDKs resolve it: an override, else region, FIPS and dual-stack decide. */
+export function endpointOf(service: Service, options: EndpointOptions): Endpoint {
+  const override = options.overrides[service]
+  const url = new URL(override ?? `https://${awsHost(service, options)}`)
+  const secure = url.protocol === 'https:'
+  return {
+    secure,
+    hostname: url.hostname.replace(/^\[|\]$/g, ''),
+    port: Number(url.port || (secure ? 443 : 80)),
+    host: url.host,
+    signingName: service === 'mantle' ? 'bedrock-mantle' : 'bedrock',
+    region: options.region,
+  }
+}
+
+function awsHost(service: Service, { region, fips, dualStack }: EndpointOptions): string {
+  const [, plain, dual] = PARTITIONS.find(([pattern]) => pattern.test(region))!
+  // Mantle lives under the dual-stack name only.
+  const suffix = dualStack || service === 'mantle' ? dual : plain
+  return `${HOST_PREFIXES[service]}${fips && service !== 'mantle' ? '-fips' : ''}.${region}.${suffix}`
+}
