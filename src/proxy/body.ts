@@ -1,0 +1,127 @@
+import { createHash, type Hash } from 'node:crypto'
+import type { RequestFields } from '../http/index.ts'
+import type { ByteBudget } from './budget.ts'
+import type { Exchange } from './exchange.ts'
+import { Refusal } from './problem.ts'
+
+/** A request body: SigV4 needs its hash before the first byte goes out, so it is kept, as the chunks it came in. */
+export interface Payload {
+  readonly chunks: readonly Buffer[]
+  readonly bytes: number
+  /** Lower-case hex. */
+  readonly sha256: string
+  /** Forgets the chunks and gives their memory back; needed once the answer has begun, harmless when repeated. */
+  release(): void
+}
+
+export interface BodyLimits {
+  readonly maxBytes: number
+  /** Silence after which the client is taken to be gone. */
+  readonly idleMs: number
+  readonly budget: ByteBudget
+}
+
+export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+const EMPTY: Payload = { chunks: [], bytes: 0, sha256: EMPTY_SHA256, release: () => undefined }
+
+/**
+ * Receives the body of a request, hashing it as it comes.
+ *
+ * @throws Refusal - `BODY_TOO_LARGE` at once where the length is declared, else at the byte; `BODY_TIMEOUT`,
+ *   `BODY_INCOMPLETE`, `OUT_OF_MEMORY_BUDGET`.
+ */
+export async function receiveBody(exchange: Exchange, fields: RequestFields, limits: BodyLimits): Promise<Payload> {
+  if (!exchange.hasBody) return EMPTY
+  const declared = Number(fields.get('content-length') ?? 0)
+  if (declared > limits.maxBytes) throw new Refusal('BODY_TOO_LARGE')
+  const reservation = new Reservation(limits.budget)
+  try {
+    const waiting = reservation.cover(declared)
+    if (waiting !== undefined) await waiting
+    if (exchange.gone) throw new Refusal('CLIENT_GONE')
+    exchange.continue()
+    return await collect(exchange, limits, reservation)
+  } catch (error) {
+    reservation.release()
+    throw error
+  }
+}
+
+/** What one body has taken of the budget: the declared length first, more as it comes where none was declared. */
+class Reservation {
+  readonly #budget: ByteBudget
+  #bytes = 0
+  #released = false
+
+  constructor(budget: ByteBudget) {
+    this.#budget = budget
+  }
+
+  /** Makes the reservation at least `bytes` large. */
+  cover(bytes: number): Promise<void> | undefined {
+    const missing = bytes - this.#bytes
+    if (missing <= 0) return undefined
+    const waiting = this.#budget.take(missing)
+    if (waiting === undefined) {
+      this.#bytes = bytes
+      return undefined
+    }
+    return waiting.then(() => {
+      this.#bytes = bytes
+      // The request ended while it stood in line.
+      if (this.#released) this.#giveBack()
+    })
+  }
+
+  release(): void {
+    this.#released = true
+    this.#giveBack()
+  }
+
+  #giveBack(): void {
+    const bytes = this.#bytes
+    this.#bytes = 0
+    if (bytes > 0) this.#budget.give(bytes)
+  }
+}
+
+function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation): Promise<Payload> {
+  const { body } = exchange
+  let chunks: Buffer[] = []
+  let bytes = 0
+  let hash: Hash | undefined
+  return new Promise((resolve, reject) => {
+    const idle = setTimeout(() => fail(new Refusal('BODY_TIMEOUT')), limits.idleMs)
+    const onData = (chunk: Buffer) => {
+      bytes += chunk.length
+      if (bytes > limits.maxBytes) return fail(new Refusal('BODY_TOO_LARGE'))
+      idle.refresh()
+      hash ??= createHash('sha256')
+      hash.update(chunk)
+      chunks.push(chunk)
+      const waiting = reservation.cover(bytes)
+      if (waiting === undefined) return
+      body.pause()
+      waiting.then(() => body.resume(), fail)
+    }
+    const onEnd = () => {
+      settle()
+      const release = () => {
+        chunks = []
+        reservation.release()
+      }
+      const payload = { bytes, sha256: hash?.digest('hex') ?? EMPTY_SHA256, release, get chunks() { return chunks } }
+      resolve(payload)
+    }
+    const onCut = () => fail(new Refusal(exchange.gone ? 'CLIENT_GONE' : 'BODY_INCOMPLETE'))
+    const fail = (error: Error) => {
+      settle()
+      reject(error)
+    }
+    const settle = () => {
+      clearTimeout(idle)
+      body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
+    }
+    body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
+  })
+}

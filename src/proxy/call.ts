@@ -1,0 +1,162 @@
+import type { IncomingMessage } from 'node:http'
+import type { CredentialSource, Credentials } from '../credentials/index.ts'
+import { isSigned, type RequestFields } from '../http/index.ts'
+import { type Scope, sign, type SigningKeys } from '../sigv4/index.ts'
+import { type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
+import type { Payload } from './body.ts'
+import type { SigningClock } from './clock.ts'
+import type { Exchange } from './exchange.ts'
+import { Refusal } from './problem.ts'
+import type { Route } from './route.ts'
+
+/** The head of AWS's answer. Its body is unread, unless it had to be looked at: then `held` is all of it. */
+export interface Answer {
+  readonly status: number
+  /** Flat name, value pairs as they came. */
+  readonly fields: readonly string[]
+  readonly message: IncomingMessage
+  readonly held: Buffer | undefined
+}
+
+export interface CallDependencies {
+  readonly credentials: CredentialSource
+  readonly endpoints: Readonly<Record<Service, Endpoint>>
+  readonly client: UpstreamClient
+  readonly clock: SigningClock
+  readonly keys: SigningKeys
+}
+
+/** Why a request went out a second time. It may have run twice, so the log says so. */
+export type Retry = 'reset' | 'credentials' | 'clock'
+
+/** What AWS says when the fault is in our credentials or clock, not in the request. */
+const REFUSED_CREDENTIALS = new Set(['UnrecognizedClientException', 'ExpiredTokenException', 'InvalidSignatureException', 'IncompleteSignature', 'MissingAuthenticationToken'])
+const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoesNotMatch', 'RequestTimeTooSkewed', 'RequestExpired'])
+
+/**
+ * Signs the request, sends it, and repeats it where, and only where, nothing of an answer has come to the client:
+ * after a reused connection was reset, after our credentials expired, after our clock was found wrong. Once each.
+ *
+ * @param onRetry - Told of each repetition.
+ * @throws Refusal - `CLIENT_GONE`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`
+ * @throws UpstreamError - for the road.
+ */
+export async function callAws(exchange: Exchange, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onRetry: (why: Retry) => void): Promise<Answer> {
+  let credentials = await currentCredentials(house.credentials)
+  const tried = new Set<Retry>()
+  for (;;) {
+    const why = await attempt()
+    if (typeof why === 'object') return why
+    tried.add(why)
+    onRetry(why)
+  }
+
+  async function attempt(): Promise<Answer | Retry> {
+    const endpoint = house.endpoints[route.operation.service]
+    const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, credentials, house), chunks: payload.chunks }
+    if (exchange.gone) throw new Refusal('CLIENT_GONE')
+    const call = house.client.send(endpoint, wire, tried.has('reset'))
+    // Tokens cost money: AWS stops working the moment its connection ends.
+    exchange.onGone = call.destroy
+    const message = await answerOf(call)
+    if (message === undefined) return 'reset'
+    return message.statusCode === 403 ? judge(message) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
+  }
+
+  /** The answer's head; nothing after a reset that is worth a second try. */
+  async function answerOf(call: Call): Promise<IncomingMessage | undefined> {
+    try {
+      return await call.answer
+    } catch (error) {
+      if (exchange.gone) throw new Refusal('CLIENT_GONE')
+      if (error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.reused() && !tried.has('reset')) return undefined
+      throw error
+    }
+  }
+
+  /** A 403 may be about us: then the client must not see it, it would take its own token for refused. */
+  async function judge(message: IncomingMessage): Promise<Answer | Retry> {
+    const held = message.headers['x-amzn-errortype'] === undefined ? await smallBody(message) : undefined
+    const type = errorType(message, held)
+    if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date)) return retry(message, 'clock')
+    if (REFUSED_CREDENTIALS.has(type)) {
+      const renewed = tried.has('credentials') ? undefined : await house.credentials.renew(credentials)
+      if (renewed === undefined) {
+        message.destroy()
+        throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
+      }
+      credentials = renewed
+      return retry(message, 'credentials')
+    }
+    return { status: 403, fields: message.rawHeaders, message, held }
+  }
+}
+
+function retry(message: IncomingMessage, why: Retry): Retry {
+  message.resume()
+  return why
+}
+
+async function currentCredentials(source: CredentialSource): Promise<Credentials> {
+  try {
+    return await source.get()
+  } catch (error) {
+    throw new Refusal('NO_AWS_CREDENTIALS', { detail: error instanceof Error ? error.message : undefined })
+  }
+}
+
+function signedFields(route: Route, fields: RequestFields, payload: Payload, endpoint: Endpoint, credentials: Credentials, { clock, keys }: CallDependencies): string[] {
+  const { operation, path, query } = route
+  const headers: [string, string][] = [['host', endpoint.host]]
+  const wire = ['host', endpoint.host, 'accept-encoding', 'identity']
+  if (operation.method === 'POST') wire.push('content-length', String(payload.bytes))
+  for (let i = 0; i < fields.forward.length; i += 2) {
+    const name = fields.forward[i]!
+    const value = fields.forward[i + 1]!
+    // AWS is asked for its own frames; the view of them as server-sent events is made here.
+    if (name === 'accept' && acceptsEventStream(value)) continue
+    if (isSigned(name)) headers.push([name, value])
+    wire.push(name, value)
+  }
+  const scope: Scope = { region: endpoint.region, service: endpoint.signingName }
+  const request = { method: operation.method, path, query, headers, payloadHash: payload.sha256, sendPayloadHash: true }
+  const revealed = { accessKeyId: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey.reveal(), sessionToken: credentials.sessionToken?.reveal() }
+  for (const [name, value] of sign(request, revealed, scope, clock.stamp(), keys)) wire.push(name, value)
+  return wire
+}
+
+/** Whether an Accept header names `text/event-stream`. */
+export function acceptsEventStream(accept: string | undefined): boolean {
+  return accept !== undefined && /(?:^|,)\s*text\/event-stream\s*(?:;|,|$)/i.test(accept)
+}
+
+const MAX_ERROR_BYTES = 65_536
+
+/** The whole body of an error, where it says that it is small. */
+async function smallBody(message: IncomingMessage): Promise<Buffer | undefined> {
+  if (!(Number(message.headers['content-length']) <= MAX_ERROR_BYTES)) return undefined
+  const chunks: Buffer[] = []
+  try {
+    for await (const chunk of message) chunks.push(chunk as Buffer)
+  } catch (error) {
+    throw new UpstreamError('UPSTREAM_BROKE', 'an error answer broke off', error)
+  }
+  return Buffer.concat(chunks)
+}
+
+/** Name of the error, from where the SDKs look for it: the header, else `code` or `__type` of the body; without namespace and URL. */
+function errorType(message: IncomingMessage, held: Buffer | undefined): string {
+  const header = message.headers['x-amzn-errortype']
+  const named = typeof header === 'string' ? header : bodyErrorType(held)
+  return named.split(/[,:]/, 1)[0]!.split('#').at(-1)!.trim()
+}
+
+function bodyErrorType(held: Buffer | undefined): string {
+  try {
+    const body = JSON.parse(held?.toString('utf8') ?? 'null') as Record<string, unknown> | null
+    const type = body?.code ?? body?.__type
+    return typeof type === 'string' ? type : ''
+  } catch {
+    return ''
+  }
+}

@@ -1,0 +1,40 @@
+import type { Readable } from 'node:stream'
+
+/** Where the body of an answer is written. Both protocols' streams are such a thing. */
+export interface Sink {
+  write(chunk: Buffer | string): boolean
+  end(chunk?: Buffer | string): unknown
+  once(event: 'drain', listener: () => void): unknown
+}
+
+/**
+ * One request and its answer, whichever protocol carries them. The proxy knows nothing else of servers.
+ */
+export interface Exchange {
+  readonly id: string
+  readonly protocol: '1.0' | '1.1' | '2'
+  readonly method: string
+  /** Request target as it was spelt. */
+  readonly target: string
+  /** Header lines as flat name, value pairs, in their order. Over HTTP/2 `:authority` is given as `host`. */
+  readonly fields: readonly string[]
+  /** Address of the peer. */
+  readonly source: string
+  /** Whether a body may follow the head. */
+  readonly hasBody: boolean
+  readonly body: Readable
+  /** The client left before its answer was complete. */
+  readonly gone: boolean
+  /** Called once, at the moment the client leaves. */
+  onGone: (() => void) | undefined
+  /** Tells a client that waits for it (`Expect: 100-continue`) to send its body. */
+  continue(): void
+  /** Tells a client that waits that work goes on: an informational answer where the protocol's clients need one. */
+  processing(): void
+  /** Sends status and header lines, `atOnce` or together with the first bytes, and gives the way to write the body. */
+  begin(status: number, fields: readonly string[], atOnce: boolean): Sink
+  /** Sends a whole answer. Where the request's body has not all come, sees to it that the client can still read this. */
+  answer(status: number, fields: readonly string[], body: Buffer): void
+  /** Ends an answer so that nobody can take what was sent for all of it. */
+  break(): void
+}

@@ -1,0 +1,6 @@
+export { ByteBudget } from './budget.ts'
+export { SigningClock } from './clock.ts'
+export type { Exchange, Sink } from './exchange.ts'
+export { handle, type ProxyDependencies } from './flow.ts'
+export { type Problem, problemAnswer, type ProblemCode, PROBLEMS, Refusal } from './problem.ts'
+export type { LiveAnswers } from './relay.ts'

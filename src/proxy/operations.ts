@@ -1,0 +1,57 @@
+import type { Service } from '../upstream/index.ts'
+
+/**
+ * How the answer comes: `whole` at once, an `eventstream`, or `any` of these as the client's body says
+ * (the OpenAI and Anthropic surfaces, whose streams are passed on as they are).
+ */
+export type AnswerKind = 'whole' | 'eventstream' | 'any'
+
+/** One row of the door: what may be asked, and where it goes. */
+export interface Operation {
+  readonly name: string
+  readonly method: 'GET' | 'POST' | 'DELETE'
+  /** `{label}` stands for one label, an ARN with slashes among them; `{label+}` for the rest of the path, slash by slash. */
+  readonly path: string
+  readonly service: Service
+  readonly answer: AnswerKind
+  /** Whether the query string goes up. Where AWS binds nothing to it, it stays here: a token may be hidden in it. */
+  readonly query?: true
+  /** A body of base64, a third larger than what it carries. */
+  readonly base64Body?: true
+  /** Members of the operation's output union that a broken and a silent stream end with. */
+  readonly exceptions?: { readonly broken: string; readonly silent: string; readonly closing: string }
+  /** The path as the upstream knows it, where that differs. */
+  readonly upstreamPath?: string
+  /** Whose words our own errors speak. */
+  readonly errors?: 'openai'
+}
+
+const INVOKE_EXCEPTIONS = { broken: 'modelStreamErrorException', silent: 'modelTimeoutException', closing: 'serviceUnavailableException' }
+// ConverseStreamOutput knows no modelTimeoutException: clients would show an empty error.
+const CONVERSE_EXCEPTIONS = { ...INVOKE_EXCEPTIONS, silent: 'modelStreamErrorException' }
+
+/** Every operation that is served, from the service models `bedrock-runtime` 2023-09-30 and `bedrock` 2023-04-20. */
+export const OPERATIONS: readonly Operation[] = [
+  { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole' },
+  { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS },
+  { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole' },
+  { name: 'ConverseStream', method: 'POST', path: '/model/{modelId}/converse-stream', service: 'runtime', answer: 'eventstream', exceptions: CONVERSE_EXCEPTIONS },
+  { name: 'CountTokens', method: 'POST', path: '/model/{modelId}/count-tokens', service: 'runtime', answer: 'whole', base64Body: true },
+  { name: 'ApplyGuardrail', method: 'POST', path: '/guardrail/{guardrailIdentifier}/version/{guardrailVersion}/apply', service: 'runtime', answer: 'whole' },
+  { name: 'InvokeGuardrailChecks', method: 'POST', path: '/guardrail-checks/invoke', service: 'runtime', answer: 'whole' },
+  { name: 'StartAsyncInvoke', method: 'POST', path: '/async-invoke', service: 'runtime', answer: 'whole' },
+  { name: 'ListAsyncInvokes', method: 'GET', path: '/async-invoke', service: 'runtime', answer: 'whole', query: true },
+  { name: 'GetAsyncInvoke', method: 'GET', path: '/async-invoke/{invocationArn}', service: 'runtime', answer: 'whole' },
+
+  { name: 'ListInferenceProfiles', method: 'GET', path: '/inference-profiles', service: 'control', answer: 'whole', query: true },
+  { name: 'GetInferenceProfile', method: 'GET', path: '/inference-profiles/{inferenceProfileIdentifier}', service: 'control', answer: 'whole' },
+  { name: 'ListFoundationModels', method: 'GET', path: '/foundation-models', service: 'control', answer: 'whole', query: true },
+  { name: 'GetFoundationModel', method: 'GET', path: '/foundation-models/{modelIdentifier}', service: 'control', answer: 'whole' },
+
+  { name: 'OpenAI', method: 'POST', path: '/openai/v1/{path+}', service: 'runtime', answer: 'any', query: true, errors: 'openai' },
+  { name: 'OpenAI', method: 'GET', path: '/openai/v1/{path+}', service: 'runtime', answer: 'any', query: true, errors: 'openai' },
+  { name: 'Anthropic', method: 'POST', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true },
+  { name: 'Anthropic', method: 'GET', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true },
+  { name: 'Mantle', method: 'POST', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
+  { name: 'Mantle', method: 'GET', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
+]

@@ -1,0 +1,157 @@
+import { HttpError, type HttpErrorCode } from '../http/index.ts'
+import { UpstreamError, type UpstreamErrorCode } from '../upstream/index.ts'
+
+/** Refusals that arise in the story of a request itself. */
+export type RefusalCode =
+  | 'TOKEN_INVALID'
+  | 'TOKEN_EXPIRED'
+  | 'ACCESS_DENIED'
+  | 'UNKNOWN_OPERATION'
+  | 'UNKNOWN_METHOD'
+  | 'BODY_TOO_LARGE'
+  | 'BODY_NOT_ALLOWED'
+  | 'BODY_TIMEOUT'
+  | 'BODY_INCOMPLETE'
+  | 'EXPECTATION_UNKNOWN'
+  | 'NO_AWS_CREDENTIALS'
+  | 'AWS_CREDENTIALS_REFUSED'
+  | 'OUT_OF_MEMORY_BUDGET'
+  | 'DRAINING'
+  | 'CLIENT_GONE'
+  | 'INTERNAL'
+
+export type ProblemCode = RefusalCode | HttpErrorCode | UpstreamErrorCode
+
+/** Who could have done better: it goes into the log with each failure. */
+export type Culprit = 'client' | 'proxy' | 'upstream'
+
+export interface Problem {
+  readonly status: number
+  /** Name of the AWS exception that clients know. */
+  readonly type: string
+  readonly message: string
+  readonly culprit: Culprit
+  /** Sent as `x-should-retry: false`: the Anthropic SDKs and Claude Code would go on asking. */
+  readonly final?: true
+  readonly challenge?: true
+  readonly retryAfterS?: number
+}
+
+/** Thrown by a step of the story. `detail` is for the log only: it never reaches the client. */
+export class Refusal extends Error {
+  override readonly name = 'Refusal'
+  readonly code: RefusalCode
+  readonly allow: string | undefined
+  readonly detail: string | undefined
+
+  constructor(code: RefusalCode, more: { allow?: string; detail?: string | undefined } = {}) {
+    super(PROBLEMS[code].message)
+    this.code = code
+    this.allow = more.allow
+    this.detail = more.detail
+  }
+}
+
+const NO_TOKEN = invalidToken('A token of your single sign-on is needed: Authorization: Bearer <token>.')
+// One sentence for whatever is wrong with a token: a prober learns nothing. The log says why.
+const BAD_TOKEN = invalidToken('The token of your single sign-on was not accepted.')
+// boto3 and the AWS JS SDK know this text as AWS's own.
+const BAD_LABEL = validation('The provided model identifier is invalid.')
+const UNAVAILABLE = unavailable('upstream', 'AWS Bedrock could not be reached.')
+
+/**
+ * What each failure looks like to a client: the only place that knows HTTP statuses.
+ * Names and statuses are those that the SDKs type, retry or give up on as they should.
+ */
+export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
+  HTTP_NO_TOKEN: NO_TOKEN,
+  HTTP_MALFORMED_TOKEN: BAD_TOKEN,
+  TOKEN_INVALID: BAD_TOKEN,
+  // A client that hears 401 without "final" runs its token helper and comes back.
+  TOKEN_EXPIRED: { status: 401, type: 'UnrecognizedClientException', message: BAD_TOKEN.message, culprit: 'client', challenge: true },
+  // Claude Code repeats any other 403 for minutes.
+  ACCESS_DENIED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
+
+  HTTP_BAD_VERSION: validation('The HTTP version is not supported.'),
+  HTTP_BAD_TARGET: validation('The request target is malformed.'),
+  HTTP_BAD_LABEL: BAD_LABEL,
+  HTTP_BAD_QUERY: validation('The query string is malformed.'),
+  HTTP_BAD_HOST: validation('The Host header is missing or malformed.'),
+  HTTP_BAD_FRAMING: validation('The length of the body cannot be told for certain.'),
+  HTTP_BAD_HEADER: validation('A header holds a character that it cannot.'),
+  HTTP_DUPLICATE_HEADER: validation('A header that can be given once is given twice.'),
+  HTTP_CONNECTION_NAMES: validation('The Connection header names a header that it cannot.'),
+  HTTP_TWO_TOKENS: validation('The request carries two different tokens.'),
+  HTTP_TOO_MANY_HEADERS: { ...validation('The request has too many or too large headers.'), status: 431 },
+  UNKNOWN_OPERATION: { status: 404, type: 'UnknownOperationException', message: 'There is no such operation.', culprit: 'client' },
+  UNKNOWN_METHOD: { status: 405, type: 'UnknownOperationException', message: 'The operation does not know this method.', culprit: 'client' },
+  EXPECTATION_UNKNOWN: { ...validation('Only "100-continue" can be expected.'), status: 417 },
+  BODY_TOO_LARGE: { ...validation('The request body is too large.'), status: 413 },
+  BODY_NOT_ALLOWED: validation('The operation takes no request body.'),
+  BODY_INCOMPLETE: validation('The request body ended early.'),
+  BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
+  CLIENT_GONE: { status: 499, type: 'ClientClosedRequest', message: 'The client left.', culprit: 'client' },
+
+  NO_AWS_CREDENTIALS: unavailable('proxy', 'The proxy has no valid AWS credentials.'),
+  AWS_CREDENTIALS_REFUSED: unavailable('proxy', 'AWS did not accept the credentials of the proxy.'),
+  OUT_OF_MEMORY_BUDGET: { ...unavailable('proxy', 'The proxy holds as many request bodies as it can.'), retryAfterS: 1 },
+  DRAINING: { ...unavailable('proxy', 'The proxy is shutting down.'), retryAfterS: 1 },
+  INTERNAL: { status: 500, type: 'InternalServerException', message: 'The proxy failed.', culprit: 'proxy' },
+
+  UPSTREAM_UNREACHABLE: UNAVAILABLE,
+  UPSTREAM_CONNECT_TIMEOUT: UNAVAILABLE,
+  UPSTREAM_RESET: unavailable('upstream', 'AWS Bedrock closed the connection before it answered.'),
+  UPSTREAM_BAD_ANSWER: unavailable('upstream', 'The answer of AWS Bedrock could not be read.'),
+  UPSTREAM_BROKE: unavailable('upstream', 'The answer of AWS Bedrock broke off.'),
+  // 504 would be repeated by most clients, and every repetition be paid for.
+  UPSTREAM_SILENT: modelTimeout('The model did not answer in time.'),
+  UPSTREAM_STALLED: modelTimeout('The model stopped answering.'),
+}
+
+/** The code of whatever was thrown; what nobody foresaw is `INTERNAL`. */
+export function problemCode(error: unknown): ProblemCode {
+  return error instanceof Refusal || error instanceof HttpError || error instanceof UpstreamError ? error.code : 'INTERNAL'
+}
+
+/** Error types of the Anthropic API by status: its SDKs show them. */
+const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
+  400: 'invalid_request_error', 401: 'authentication_error', 403: 'permission_error', 404: 'not_found_error', 405: 'invalid_request_error',
+  408: 'timeout_error', 413: 'request_too_large', 429: 'rate_limit_error', 503: 'overloaded_error',
+}
+
+/**
+ * A problem as an answer that the AWS, Anthropic and OpenAI SDKs all read well: one JSON shape for the first two.
+ *
+ * @param requestId - What the client will quote; under the names by which both families of SDKs look for it.
+ */
+export function problemAnswer(problem: Problem, requestId: string, more: { allow?: string | undefined; openai?: boolean } = {}): { fields: string[]; body: Buffer } {
+  const { status, type, message } = problem
+  const error = { type: ANTHROPIC_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message }
+  const json = more.openai === true ? { error: { message, type: error.type, code: type, param: null } } : { message, type: 'error', error }
+  const body = Buffer.from(JSON.stringify(json))
+  const fields = [
+    'Content-Type', 'application/json', 'Content-Length', String(body.length),
+    'x-amzn-ErrorType', type, 'x-amzn-RequestId', requestId, 'request-id', requestId,
+  ]
+  if (problem.challenge === true) fields.push('WWW-Authenticate', 'Bearer error="invalid_token"')
+  if (problem.final === true) fields.push('x-should-retry', 'false')
+  if (problem.retryAfterS !== undefined) fields.push('Retry-After', String(problem.retryAfterS))
+  if (more.allow !== undefined) fields.push('Allow', more.allow)
+  return { fields, body }
+}
+
+function invalidToken(message: string): Problem {
+  return { status: 401, type: 'UnrecognizedClientException', message, culprit: 'client', challenge: true, final: true }
+}
+
+function validation(message: string): Problem {
+  return { status: 400, type: 'ValidationException', message, culprit: 'client' }
+}
+
+function unavailable(culprit: Culprit, message: string): Problem {
+  return { status: 503, type: 'ServiceUnavailableException', message, culprit }
+}
+
+function modelTimeout(message: string): Problem {
+  return { status: 408, type: 'ModelTimeoutException', message, culprit: 'upstream', final: true }
+}

@@ -1,0 +1,180 @@
+import type { IncomingMessage } from 'node:http'
+import { type RequestFields, responseFields } from '../http/index.ts'
+import { UpstreamError } from '../upstream/index.ts'
+import { acceptsEventStream, type Answer } from './call.ts'
+import type { Exchange, Sink } from './exchange.ts'
+import { PROBLEMS, type ProblemCode } from './problem.ts'
+import type { Route } from './route.ts'
+import { PlainView, SseView, type StreamView } from './sse.ts'
+
+/** What there is to say of an answer that was passed on. */
+export interface Passage {
+  readonly status: number
+  readonly bytes: number
+  /** AWS's own id of the request. */
+  readonly awsRequestId: string | undefined
+  /** Why it did not reach its end, where it did not. */
+  readonly failure: ProblemCode | undefined
+}
+
+/** Answers under way, so that a shutdown can end them: with an exception that clients know, where that can be. */
+export type LiveAnswers = Set<(code: 'DRAINING') => void>
+
+const EVENT_STREAM = 'application/vnd.amazon.eventstream'
+
+/**
+ * Passes AWS's answer on: status, headers and bytes as they came, each chunk the moment it comes.
+ * A client that reads slowly pauses AWS; one that stops reading for `idleMs` is let go.
+ *
+ * @throws UpstreamError - only while nothing has reached the client. Later a break is told within the stream, or by breaking off.
+ */
+export function relay(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, idleMs: number, live: LiveAnswers): Promise<Passage> {
+  return new Promise((resolve, reject) => new Relay(answer, exchange, route, fields, idleMs, live, resolve, reject).start())
+}
+
+class Relay {
+  readonly #message: IncomingMessage
+  readonly #answer: Answer
+  readonly #exchange: Exchange
+  readonly #route: Route
+  readonly #idleMs: number
+  readonly #live: LiveAnswers
+  readonly #resolve: (passage: Passage) => void
+  readonly #reject: (error: Error) => void
+  /** Present where the answer is an event stream: then we know where its messages end. */
+  readonly #view: StreamView | undefined
+  readonly #head: string[]
+  readonly #length: number | undefined
+  readonly #awsRequestId: string | undefined
+  #sink: Sink | undefined
+  #bytes = 0
+  #settled = false
+  #stall: NodeJS.Timeout | undefined
+
+  constructor(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, idleMs: number, live: LiveAnswers, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
+    const { headers } = answer.message
+    const isEventStream = answer.status === 200 && route.operation.exceptions !== undefined && headers['content-type'] === EVENT_STREAM
+    const asSse = isEventStream && acceptsEventStream(fields.get('accept'))
+    this.#message = answer.message
+    this.#answer = answer
+    this.#exchange = exchange
+    this.#route = route
+    this.#idleMs = idleMs
+    this.#live = live
+    this.#resolve = resolve
+    this.#reject = reject
+    this.#view = isEventStream ? (asSse ? new SseView() : new PlainView()) : undefined
+    this.#length = asSse || headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
+    const requestId = headers['x-amzn-requestid']
+    this.#awsRequestId = typeof requestId === 'string' ? requestId : undefined
+    this.#head = headFields(answer, this.#awsRequestId, asSse)
+  }
+
+  start(): void {
+    const { held } = this.#answer
+    if (held !== undefined) {
+      this.#begin().end(held)
+      this.#bytes = held.length
+      return this.#settle(undefined)
+    }
+    this.#live.add(this.#fail)
+    this.#exchange.onGone = this.#clientGone
+    this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    // Of a stream the head is news by itself. Otherwise it goes out in one write with the first bytes.
+    if (this.#route.operation.answer !== 'whole') this.#begin(true)
+  }
+
+  #begin(atOnce = false): Sink {
+    return (this.#sink ??= this.#exchange.begin(this.#answer.status, this.#head, atOnce))
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    this.#bytes += chunk.length
+    let out: Buffer | string
+    try {
+      out = this.#view === undefined ? chunk : this.#view.push(chunk)
+    } catch (error) {
+      return this.#broken(new UpstreamError('UPSTREAM_BAD_ANSWER', 'the event stream is broken', error))
+    }
+    if (this.#settled || out.length === 0) return
+    const sink = this.#begin()
+    if (this.#bytes === this.#length) {
+      // One write less: head, body and end leave together.
+      sink.end(out)
+      return this.#settle(undefined)
+    }
+    if (!sink.write(out)) this.#pause(sink)
+  }
+
+  #pause(sink: Sink): void {
+    if (this.#stall !== undefined) return
+    this.#message.pause()
+    this.#stall = setTimeout(() => {
+      this.#exchange.break()
+      this.#clientGone()
+    }, this.#idleMs)
+    sink.once('drain', () => {
+      clearTimeout(this.#stall)
+      this.#stall = undefined
+      this.#message.resume()
+    })
+  }
+
+  readonly #onEnd = (): void => {
+    // A stream that stops inside a message would pass for a complete answer with most clients.
+    if (this.#view?.whole === false) return this.#broken(new UpstreamError('UPSTREAM_BROKE', 'the event stream ended inside a message'))
+    if (this.#settled) return
+    this.#begin().end()
+    this.#settle(undefined)
+  }
+
+  readonly #onError = (error: Error): void => {
+    this.#broken(error instanceof UpstreamError ? error : new UpstreamError('UPSTREAM_BROKE', 'the answer broke off', error))
+  }
+
+  readonly #onClose = (): void => this.#onError(new UpstreamError('UPSTREAM_BROKE', 'the answer broke off'))
+
+  #broken(error: UpstreamError): void {
+    if (this.#settled) return
+    if (this.#sink !== undefined) return this.#fail(error.code)
+    this.#settle(undefined)
+    this.#message.destroy()
+    this.#reject(error)
+  }
+
+  /** Ends an answer that has begun: with an exception that the operation's clients know, else so that none takes it for complete. */
+  readonly #fail = (code: ProblemCode): void => {
+    if (this.#settled) return
+    const { exceptions } = this.#route.operation
+    const kind = code === 'DRAINING' ? 'closing' : code === 'UPSTREAM_STALLED' ? 'silent' : 'broken'
+    const last = exceptions && this.#view?.exception(exceptions[kind], PROBLEMS[code].message)
+    if (last === undefined) this.#exchange.break()
+    else this.#begin().end(last)
+    this.#settle(code)
+    this.#message.destroy()
+  }
+
+  readonly #clientGone = (): void => {
+    this.#settle('CLIENT_GONE')
+    this.#message.destroy()
+  }
+
+  #settle(failure: ProblemCode | undefined): void {
+    if (this.#settled) return
+    this.#settled = true
+    clearTimeout(this.#stall)
+    this.#live.delete(this.#fail)
+    this.#resolve({ status: this.#answer.status, bytes: this.#bytes, awsRequestId: this.#awsRequestId, failure })
+  }
+}
+
+function headFields(answer: Answer, requestId: string | undefined, asSse: boolean): string[] {
+  let fields = responseFields(answer.fields)
+  if (asSse) {
+    fields = fields.filter((_, i) => !/^content-(?:type|length)$/i.test(fields[i & ~1]!))
+    fields.push('Content-Type', 'text/event-stream', 'Cache-Control', 'no-cache')
+  }
+  // The Anthropic SDKs look for the id under this name.
+  if (requestId !== undefined && answer.message.headers['request-id'] === undefined) fields.push('request-id', requestId)
+  return fields
+}
