@@ -1,0 +1,186 @@
+import { randomUUID } from 'node:crypto'
+import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
+import { createServer as createH2Server, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
+import { createServer as createTlsServer } from 'node:https'
+import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS } from '../proxy/index.ts'
+import { Http1Exchange } from './h1.ts'
+import { Http2Exchange } from './h2.ts'
+import { keepSession } from './session.ts'
+
+export interface DoorOptions {
+  readonly host: string
+  readonly port: number
+  readonly tls?: { readonly cert: string; readonly key: string } | undefined
+  readonly maxHeaderBytes: number
+  readonly maxConnections: number
+  /** From a connection, or the end of the request before, to the last byte of a request's head. */
+  readonly headerMs: number
+  readonly keepAliveMs: number
+}
+
+/** What happens to each request, whichever protocol brought it. */
+export type Handler = (exchange: Exchange) => void
+
+/** RFC 9113 §3.4: what a client of HTTP/2 with prior knowledge says first. Four bytes tell it from any method. */
+const PREFACE_START = 'PRI '
+// After these, answers say "Connection: close": Node's own sweep of idle connections may be at work already.
+const GRACE_MS = 300
+const SWEEP_MS = 300
+
+/**
+ * One port for HTTP/1.1 and HTTP/2, with TLS or without.
+ *
+ * The http(s) server listens itself, so that its header timeouts, connection counts, noDelay and half-open rules hold;
+ * only its first listener is put behind a look at the first bytes (or at what ALPN agreed on).
+ */
+export class Door {
+  readonly #options: DoorOptions
+  readonly #h1: Server
+  readonly #h2: Http2Server
+  readonly #sessions = new Set<ServerHttp2Session>()
+  #closingSinceMs: number | undefined
+
+  constructor(options: DoorOptions, handler: Handler) {
+    this.#options = options
+    this.#h1 = this.#createH1(handler)
+    this.#h2 = this.#createH2(handler)
+    this.#takeOver()
+  }
+
+  /** Starts to listen; the port that was given by the system where 0 was asked for. */
+  async listen(): Promise<AddressInfo> {
+    const { host, port } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#h1.once('error', reject).listen({ host, port }, () => resolve())
+    })
+    return this.#h1.address() as AddressInfo
+  }
+
+  /** Whether requests that still come are turned away: those that were on their way when the drain began are not. */
+  get closing(): boolean {
+    return this.#closingSinceMs !== undefined && performance.now() - this.#closingSinceMs > GRACE_MS
+  }
+
+  /**
+   * Stops accepting, lets every request finish, and resolves when the last connection is closed.
+   *
+   * `server.close()` would cut idle connections into which a client may just be writing its next request. Instead every
+   * answer announces the end, and what is idle after a moment is closed.
+   */
+  async drain(): Promise<void> {
+    this.#closingSinceMs = performance.now()
+    const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#h1, () => resolve()))
+    for (const session of this.#sessions) session.close()
+    const sweep = setInterval(() => this.#h1.closeIdleConnections(), SWEEP_MS)
+    await closed
+    clearInterval(sweep)
+  }
+
+  /** Ends every connection, whatever it is doing. */
+  cut(): void {
+    this.#h1.closeAllConnections()
+    for (const session of this.#sessions) session.destroy()
+  }
+
+  #createH1(handler: Handler): Server {
+    const { headerMs, keepAliveMs, maxHeaderBytes, maxConnections, tls } = this.#options
+    const options: ServerOptions = {
+      headersTimeout: headerMs, requestTimeout: 0, connectionsCheckingInterval: Math.min(1000, headerMs), keepAliveTimeout: keepAliveMs,
+      maxHeaderSize: maxHeaderBytes, requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: false,
+      rejectNonStandardBodyWrites: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, highWaterMark: 65_536,
+    }
+    const server = tls === undefined
+      ? createServer(options)
+      : createTlsServer({ ...options, cert: tls.cert, key: tls.key, ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: headerMs })
+    // 0: all lines are kept and counted by us. With a limit Node 20 drops what is beyond it without a word.
+    server.maxHeadersCount = 0
+    server.maxConnections = maxConnections
+    const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+      handler(new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#closingSinceMs !== undefined))
+    }
+    server.on('request', take(false)).on('checkContinue', take(true))
+    server.on('checkExpectation', (_request, response) => plainAnswer(response, 'EXPECTATION_UNKNOWN'))
+    server.on('clientError', refuseBroken)
+    server.on('connect', (_request, socket: Socket) => writeRefusal(socket, 'UNKNOWN_METHOD'))
+    return server
+  }
+
+  #createH2(handler: Handler): Http2Server {
+    const { maxHeaderBytes, headerMs, keepAliveMs } = this.#options
+    const server = createH2Server({
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1_048_576, enablePush: false },
+      maxHeaderListPairs: 400,
+    })
+    server.on('session', (session) => {
+      this.#sessions.add(session)
+      session.once('close', () => this.#sessions.delete(session))
+      keepSession(session, headerMs, keepAliveMs)
+      if (this.#closingSinceMs !== undefined) session.close()
+    })
+    server.on('stream', (stream, headers, flags, rawHeaders) => {
+      handler(new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID()))
+    })
+    return server
+  }
+
+  /** Puts ourselves before the listener by which the http(s) server takes connections. */
+  #takeOver(): void {
+    const event = this.#options.tls === undefined ? 'connection' : 'secureConnection'
+    const [serveH1] = this.#h1.listeners(event) as ((socket: Socket) => void)[]
+    this.#h1.removeAllListeners(event)
+    const hand = (socket: Socket, isH2: boolean) => {
+      if (isH2) this.#h2.emit('connection', socket)
+      else serveH1!.call(this.#h1, socket)
+    }
+    this.#h1.on(event, (socket: Socket) => {
+      if (event === 'secureConnection') hand(socket, (socket as TLSSocket).alpnProtocol === 'h2')
+      else sniff(socket, this.#options.headerMs, hand)
+    })
+  }
+}
+
+/** Waits for the first bytes of a connection, no longer than for a head, and gives them back. */
+function sniff(socket: Socket, maxMs: number, hand: (socket: Socket, isH2: boolean) => void): void {
+  const timer = setTimeout(() => socket.destroy(), maxMs)
+  let bytes: Buffer = Buffer.alloc(0)
+  const onReadable = () => {
+    const more: Buffer | null = socket.read()
+    if (more === null) return
+    bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more])
+    const start = bytes.toString('latin1', 0, PREFACE_START.length)
+    if (start.length < PREFACE_START.length && PREFACE_START.startsWith(start)) return
+    settle()
+    socket.unshift(bytes)
+    hand(socket, start === PREFACE_START)
+  }
+  const onEnd = () => socket.destroy()
+  const settle = () => {
+    clearTimeout(timer)
+    socket.off('readable', onReadable).off('end', onEnd).off('close', settle).off('error', onEnd)
+  }
+  socket.on('readable', onReadable).on('end', onEnd).on('close', settle).on('error', onEnd)
+}
+
+/** What node:http itself refuses to read. The connection ends; nothing of what was sent is repeated. */
+function refuseBroken(error: Error & { code?: string }, socket: Socket): void {
+  const codes: Readonly<Record<string, ProblemCode>> = { HPE_HEADER_OVERFLOW: 'HTTP_TOO_MANY_HEADERS', ERR_HTTP_REQUEST_TIMEOUT: 'BODY_TIMEOUT' }
+  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
+  writeRefusal(socket, codes[error.code ?? ''] ?? 'HTTP_BAD_FRAMING')
+}
+
+function writeRefusal(socket: Socket, code: ProblemCode): void {
+  const { status } = PROBLEMS[code]
+  const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
+  let head = `HTTP/1.1 ${status} \r\nConnection: close\r\n`
+  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
+  socket.on('error', () => undefined)
+  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]))
+  socket.destroySoon()
+}
+
+function plainAnswer(response: ServerResponse, code: ProblemCode): void {
+  const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
+  response.writeHead(PROBLEMS[code].status, [...fields, 'Connection', 'close']).end(body)
+}

@@ -1,0 +1,28 @@
+import type { Readable } from 'node:stream'
+
+/**
+ * How much of an upload nobody wants is read all the same. Not at all: most clients lose the answer that stands behind
+ * it, or hang. Without bounds: Node reads for ever.
+ */
+const MAX_BYTES = 64 * 1024 * 1024
+const MAX_MS = 10_000
+
+/** Reads the rest of a body and forgets it. Calls back once: whether its end came within the bounds. */
+export function drainAway(body: Readable, done: (ended: boolean) => void): void {
+  let bytes = 0
+  const onData = (chunk: Buffer) => {
+    bytes += chunk.length
+    if (bytes > MAX_BYTES) settle(false)
+  }
+  const onEnd = () => settle(true)
+  const onClose = () => settle(body.readableEnded)
+  const timer = setTimeout(() => settle(false), MAX_MS)
+  const settle = (ended: boolean) => {
+    clearTimeout(timer)
+    body.off('data', onData).off('end', onEnd).off('close', onClose)
+    done(ended)
+  }
+  if (body.readableEnded || body.destroyed) return settle(body.readableEnded)
+  body.on('data', onData).on('end', onEnd).on('close', onClose)
+  body.resume()
+}

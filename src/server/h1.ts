@@ -1,0 +1,86 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Readable } from 'node:stream'
+import type { Exchange, Sink } from '../proxy/index.ts'
+import { drainAway } from './drainage.ts'
+
+/** A request over HTTP/1.1 as the proxy sees it. */
+export class Http1Exchange implements Exchange {
+  readonly id: string
+  readonly protocol: '1.0' | '1.1'
+  readonly method: string
+  readonly target: string
+  readonly fields: readonly string[]
+  readonly source: string
+  readonly hasBody: boolean
+  readonly body: Readable
+  onGone: (() => void) | undefined
+  #gone = false
+  readonly #response: ServerResponse
+  readonly #request: IncomingMessage
+  readonly #lastAnswer: () => boolean
+  #awaitsContinue: boolean
+
+  /**
+   * @param awaitsContinue - The client sends its body only when it is told to.
+   * @param lastAnswer - Whether the connection is to close after this answer.
+   */
+  constructor(request: IncomingMessage, response: ServerResponse, id: string, awaitsContinue: boolean, lastAnswer: () => boolean) {
+    const { headers } = request
+    this.id = id
+    this.protocol = request.httpVersion as '1.0' | '1.1'
+    this.method = request.method!
+    this.target = request.url!
+    this.fields = request.rawHeaders
+    this.source = request.socket.remoteAddress ?? ''
+    this.hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
+    this.body = request
+    this.#request = request
+    this.#response = response
+    this.#awaitsContinue = awaitsContinue
+    this.#lastAnswer = lastAnswer
+    // A half-closed connection counts as a client that left, as everywhere in node:http.
+    response.on('close', () => {
+      if (response.writableFinished) return
+      this.#gone = true
+      this.onGone?.()
+    })
+  }
+
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  continue(): void {
+    if (!this.#awaitsContinue) return
+    this.#awaitsContinue = false
+    this.#response.writeContinue()
+  }
+
+  // Clients of HTTP/1.1 wait for ten minutes by themselves.
+  processing(): void {}
+
+  begin(status: number, fields: readonly string[], atOnce: boolean): Sink {
+    this.#response.writeHead(status, this.#withConnection(fields, false) as string[])
+    if (atOnce) this.#response.flushHeaders()
+    return this.#response
+  }
+
+  answer(status: number, fields: readonly string[], body: Buffer): void {
+    const response = this.#response
+    const unread = this.hasBody && !this.#request.complete
+    response.writeHead(status, this.#withConnection(fields, unread) as string[])
+    if (!unread || this.#awaitsContinue) return void response.end(body)
+    // The client has its whole answer now. To end it would close the connection under its upload: that comes after the rest is read.
+    response.write(body)
+    drainAway(this.body, () => response.end())
+  }
+
+  // What was written still goes out, but not the last chunk: every client notices.
+  break(): void {
+    this.#response.socket?.destroySoon()
+  }
+
+  #withConnection(fields: readonly string[], unread: boolean): readonly string[] {
+    return unread || this.#awaitsContinue || this.#lastAnswer() ? [...fields, 'Connection', 'close'] : fields
+  }
+}

@@ -1,0 +1,97 @@
+import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import type { Exchange, Sink } from '../proxy/index.ts'
+import { drainAway } from './drainage.ts'
+
+/** A request over HTTP/2 as the proxy sees it. */
+export class Http2Exchange implements Exchange {
+  readonly id: string
+  readonly protocol = '2'
+  readonly method: string
+  readonly target: string
+  readonly fields: readonly string[]
+  readonly source: string
+  readonly hasBody: boolean
+  readonly body: ServerHttp2Stream
+  onGone: (() => void) | undefined
+  #gone = false
+  #awaitsContinue: boolean
+
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[], id: string) {
+    this.id = id
+    this.method = headers[':method'] ?? ''
+    this.target = headers[':path'] ?? ''
+    this.fields = fieldLines(rawHeaders)
+    this.source = stream.session?.socket.remoteAddress ?? ''
+    this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
+    this.body = stream
+    this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
+    stream.on('error', () => undefined)
+    stream.on('close', () => {
+      if (stream.writableFinished) return
+      this.#gone = true
+      this.onGone?.()
+    })
+  }
+
+  get gone(): boolean {
+    return this.#gone
+  }
+
+  continue(): void {
+    if (this.#awaitsContinue) this.#inform(constants.HTTP_STATUS_CONTINUE)
+    this.#awaitsContinue = false
+  }
+
+  processing(): void {
+    this.#inform(constants.HTTP_STATUS_PROCESSING)
+  }
+
+  begin(status: number, fields: readonly string[], _atOnce: boolean): Sink {
+    if (!this.body.destroyed) this.body.respond(responseHeaders(status, fields))
+    return this.body
+  }
+
+  // The Node client takes no answer while more than 10 MB of its upload are queued, so the upload is read first.
+  answer(status: number, fields: readonly string[], body: Buffer): void {
+    if (!this.hasBody || this.body.readableEnded) return this.#finish(status, fields, body)
+    drainAway(this.body, (ended) => {
+      this.#finish(status, fields, body)
+      if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR)
+    })
+  }
+
+  // close(code) would look like a clean end to the AWS JS SDK; an error does not.
+  break(): void {
+    this.body.destroy(new Error('the answer broke off'))
+  }
+
+  #finish(status: number, fields: readonly string[], body: Buffer): void {
+    if (!this.body.destroyed) this.begin(status, fields, true).end(body)
+  }
+
+  #inform(status: number): void {
+    if (!this.body.destroyed && !this.body.headersSent) this.body.additionalHeaders({ ':status': status })
+  }
+}
+
+/** Header lines without the pseudo-headers; the authority stands for Host, which HTTP/2 clients may leave out (RFC 9113 §8.3.1). */
+function fieldLines(raw: readonly string[]): string[] {
+  const fields: string[] = []
+  for (let i = 0; i < raw.length; i += 2) {
+    const name = raw[i]!
+    if (name === ':authority') fields.push('host', raw[i + 1]!)
+    else if (name === 'host' && fields.includes(raw[i + 1]!)) continue
+    else if (!name.startsWith(':')) fields.push(name, raw[i + 1]!)
+  }
+  return fields
+}
+
+function responseHeaders(status: number, fields: readonly string[]): OutgoingHttpHeaders {
+  const headers: Record<string, string | string[]> = Object.create(null)
+  for (let i = 0; i < fields.length; i += 2) {
+    const name = fields[i]!.toLowerCase()
+    const before = headers[name]
+    headers[name] = before === undefined ? fields[i + 1]! : [before, fields[i + 1]!].flat()
+  }
+  return { ...headers, ':status': status }
+}

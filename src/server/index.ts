@@ -1,0 +1,2 @@
+export { Door, type DoorOptions, type Handler } from './door.ts'
+export { type ReadinessChecks, servePage } from './pages.ts'
