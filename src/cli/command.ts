@@ -1,0 +1,20 @@
+/** What a command needs of its process. */
+export interface Terminal {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly stdout: { write(text: string): unknown }
+  readonly stderr: { write(text: string): unknown }
+  readonly versions: { readonly node: string }
+  cwd(): string
+  on(signal: NodeJS.Signals, listener: () => void): unknown
+}
+
+export interface Command {
+  readonly usage: string
+  /** What it does, in one sentence. */
+  readonly text: string
+  /** @returns The exit code. */
+  readonly run: (args: readonly string[], process: Terminal) => Promise<number>
+}
+
+/** sysexits.h EX_CONFIG: systemd does not restart for it where the unit says so. */
+export const EXIT_CONFIG = 78

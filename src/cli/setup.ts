@@ -1,0 +1,60 @@
+import { readFileSync } from 'node:fs'
+import { type Config, type Files, formatProblem, loadConfig } from '../config/index.ts'
+import { IdentityError, type TrustedKeys, trustedKeys } from '../identity/index.ts'
+import type { Terminal } from './command.ts'
+
+/** A configuration that can be served: read, checked, and with the keys it names. */
+export interface Setup {
+  readonly config: Config
+  readonly trusted: TrustedKeys
+  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  /** PEM of the authorities to trust on the way to AWS. */
+  readonly ca: string | undefined
+}
+
+export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonly string[] }
+
+/**
+ * Reads the configuration and what it points to. All problems at once, as lines for people.
+ *
+ * @param files - In place of the disk.
+ */
+export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
+  const { config, problems } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
+  if (config === undefined) return { problems: problems.map(formatProblem) }
+  const reader = new Reader()
+  const { jwt, server, aws } = config
+  const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
+  const trusted = reader.attempt(() => trustedKeys({ secret: jwt.secret, publicKey: jwt.public_key, jwks, algorithms: jwt.algorithms }))
+  const cert = reader.text('server.tls.cert_file', server.tls.cert_file)
+  const key = reader.text('server.tls.key_file', server.tls.key_file)
+  const ca = reader.text('aws.ca_file', aws.ca_file)
+  if (trusted === undefined || reader.problems.length > 0) return { problems: reader.problems }
+  return { setup: { config, trusted, ca, tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+}
+
+/** Reads files that options name, and remembers what went wrong instead of stopping at it. */
+class Reader {
+  readonly problems: string[] = []
+
+  text(option: string, path: string | undefined): string | undefined {
+    if (path === undefined) return undefined
+    try {
+      return readFileSync(path, 'utf8')
+    } catch (error) {
+      this.problems.push(`${option}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+      return undefined
+    }
+  }
+
+  attempt<T>(make: () => T): T | undefined {
+    try {
+      return make()
+    } catch (error) {
+      if (!(error instanceof IdentityError)) throw error
+      // A file that could not be read has been told already.
+      if (this.problems.length === 0) this.problems.push(error.message)
+      return undefined
+    }
+  }
+}
