@@ -1,0 +1,51 @@
+import { randomBytes } from 'node:crypto'
+import { readSetup } from '../../src/cli/setup.ts'
+import { type Running, start } from '../../src/cli/serve.ts'
+import { mint } from '../../src/cli/token.ts'
+import { createLog } from '../../src/log/index.ts'
+import { ACCESS_KEY_ID, type FakeBedrock, REGION, SECRET_ACCESS_KEY } from './bedrock.ts'
+import { output, secret } from './leaks.ts'
+
+export const JWT_SECRET = secret('the JWT secret', randomBytes(48).toString('base64'))
+
+export type LogLine = Readonly<Record<string, unknown>> & { readonly msg: string }
+
+/** A proxy that runs in this process, put together as `serve` does it. */
+export interface TestProxy {
+  readonly url: string
+  readonly port: number
+  readonly log: readonly LogLine[]
+  /** The next line about a request. */
+  nextRequestLine(): Promise<LogLine>
+  stop: Running['stop']
+}
+
+/** A token the proxies of this kit accept. */
+export function token(claims: Readonly<Record<string, unknown>> = {}, lifetimeS = 600): string {
+  return secret('a token', mint({ sub: 'alice', groups: ['engineering'], ...claims }, JWT_SECRET, lifetimeS, Date.now()))
+}
+
+/** The variables that make a proxy of this kit. */
+export function proxyEnv(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Record<string, string> {
+  return {
+    SERVER__PORT: '0', JWT__SECRET: JWT_SECRET, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url,
+    AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY, LOGGING__LEVEL: 'debug', ...more,
+  }
+}
+
+export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Promise<TestProxy> {
+  const env = proxyEnv(bedrock, more)
+  const read = readSetup({}, { env, cwd: () => '/nowhere' })
+  if ('problems' in read) throw new Error(read.problems.join('\n'))
+  const lines: LogLine[] = []
+  const waiting: ((line: LogLine) => void)[] = []
+  const write = (text: string) => {
+    output(text)
+    const line = JSON.parse(text) as LogLine
+    lines.push(line)
+    if (line.msg === 'request') waiting.shift()?.(line)
+  }
+  const running = await start(read.setup, env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write }))
+  const { port } = new URL(running.url)
+  return { url: running.url, port: Number(port), log: lines, stop: running.stop, nextRequestLine: () => new Promise((resolve) => waiting.push(resolve)) }
+}
