@@ -1,0 +1,176 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { encodeMessage, eventMessage, Splitter } from '../../src/eventstream/index.ts'
+import { countWork, mended, pieces, prelude, refusal, sealed, split } from './kit.ts'
+
+const event = (payload: string): Buffer => encodeMessage(eventMessage('chunk', Buffer.from(payload)))
+const [ONE, TWO, THREE] = [event('{"n":1}'), event('{"n":2}'), event('{"n":3}')]
+const payloads = (splitter: Splitter, chunk: Buffer): string[] => Array.from(splitter.push(chunk), (frame) => frame.payload.toString())
+const flipped = (bytes: Buffer, at: number): Buffer => bytes.map((byte, index) => (index === at ? byte ^ 1 : byte)) as Buffer
+
+test('a message is given out by the push that completes it, and not before', () => {
+  const splitter = new Splitter()
+  assert.deepEqual(payloads(splitter, ONE.subarray(0, 5)), [])
+  assert.deepEqual(payloads(splitter, Buffer.concat([ONE.subarray(5), TWO, THREE.subarray(0, -1)])), ['{"n":1}', '{"n":2}'])
+  assert.deepEqual(payloads(splitter, Buffer.alloc(0)), [])
+  assert.deepEqual(payloads(splitter, THREE.subarray(-1)), ['{"n":3}'])
+  splitter.end()
+})
+
+test('a message that lies whole in a chunk is a view of it, and nothing is copied', () => {
+  const chunk = Buffer.concat([ONE, TWO])
+  const work = countWork(() => {
+    for (const frame of new Splitter().push(chunk)) assert.equal(frame.bytes.buffer, chunk.buffer)
+  })
+  assert.deepEqual(work, { largest: 0, allocated: 0, copied: 0 })
+})
+
+test('a message that came in pieces is a copy: a later write to the chunks does not reach it', () => {
+  const splitter = new Splitter()
+  const [head, tail] = [Buffer.from(ONE.subarray(0, 20)), Buffer.from(ONE.subarray(20))]
+  assert.deepEqual([...splitter.push(head)], [])
+  const [frame] = splitter.push(tail)
+  head.fill(0)
+  tail.fill(0)
+  assert.deepEqual(frame?.bytes, ONE)
+})
+
+test('messages before a fault are given out, then the fault, and from then on the same fault', () => {
+  const splitter = new Splitter()
+  const seen: string[] = []
+  const faults: unknown[] = []
+  const attempt = (chunk: Buffer): void => {
+    try {
+      for (const frame of splitter.push(chunk)) seen.push(frame.payload.toString())
+    } catch (error) {
+      faults.push(error)
+    }
+  }
+  attempt(Buffer.concat([ONE, TWO, flipped(THREE, 8), ONE]))
+  attempt(ONE)
+  attempt(Buffer.alloc(0))
+  assert.throws(() => splitter.end(), (error) => error === faults[0])
+  assert.deepEqual(seen, ['{"n":1}', '{"n":2}'])
+  assert.equal(faults.length, 3)
+  assert.ok(faults.every((fault) => fault === faults[0] && refusal('EVENTSTREAM_PRELUDE_CHECKSUM')(fault)))
+})
+
+test('a header fault is of its message alone: the next message is read', () => {
+  const outcomes: string[] = []
+  for (const frame of new Splitter().push(Buffer.concat([sealed(Buffer.from('00', 'hex')), ONE]))) {
+    try {
+      outcomes.push(`${frame.headers.size} headers`)
+    } catch (error) {
+      refusal('EVENTSTREAM_HEADER_NAME')(error)
+      outcomes.push('fault')
+    }
+  }
+  assert.deepEqual(outcomes, ['fault', '3 headers'])
+})
+
+test('an iteration broken off, or never begun, is taken up by the next push', () => {
+  const splitter = new Splitter()
+  for (const frame of splitter.push(Buffer.concat([ONE, TWO, THREE.subarray(0, 30)]))) {
+    assert.equal(frame.payload.toString(), '{"n":1}')
+    break
+  }
+  splitter.push(THREE.subarray(30))
+  assert.deepEqual(payloads(splitter, ONE), ['{"n":2}', '{"n":3}', '{"n":1}'])
+  splitter.end()
+})
+
+test('end() at a boundary is silent, also before the first byte; anywhere else it says EVENTSTREAM_TRUNCATED', () => {
+  new Splitter().end()
+  const stream = Buffer.concat([ONE, TWO])
+  for (let length = 0; length <= stream.length; length++) {
+    const boundary = length === 0 || length === ONE.length || length === stream.length
+    assert.equal(split([stream.subarray(0, length)]).code, boundary ? undefined : 'EVENTSTREAM_TRUNCATED')
+    assert.equal(split(pieces(stream.subarray(0, length), 1)).code, boundary ? undefined : 'EVENTSTREAM_TRUNCATED')
+  }
+})
+
+test('bytes after a truncated end() are refused', () => {
+  const splitter = new Splitter()
+  assert.deepEqual(payloads(splitter, ONE.subarray(0, 20)), [])
+  assert.throws(() => splitter.end(), refusal('EVENTSTREAM_TRUNCATED'))
+  assert.throws(() => payloads(splitter, ONE.subarray(20)), refusal('EVENTSTREAM_TRUNCATED'))
+})
+
+test('maxBytes is 4 MiB unless told, and counts the whole message', () => {
+  assert.equal(split([prelude(4 * 1024 * 1024, 0)]).code, 'EVENTSTREAM_TRUNCATED')
+  assert.equal(split([prelude(4 * 1024 * 1024 + 1, 0)]).code, 'EVENTSTREAM_TOO_LARGE')
+  assert.equal(split([ONE], ONE.length).code, undefined)
+  assert.equal(split([ONE], ONE.length - 1).code, 'EVENTSTREAM_TOO_LARGE')
+})
+
+test('a fault in the prelude is met at its twelfth byte; lengths come before the CRC', () => {
+  const faults = [
+    [prelude(15, 0), 'EVENTSTREAM_LENGTH'],
+    [prelude(32, 17), 'EVENTSTREAM_LENGTH'],
+    [prelude(0xffffffff, 0), 'EVENTSTREAM_TOO_LARGE'],
+    [prelude(200_000, 128 * 1024 + 1), 'EVENTSTREAM_TOO_LARGE'],
+    [flipped(prelude(15, 0), 11), 'EVENTSTREAM_LENGTH'],
+    [flipped(prelude(16, 0), 11), 'EVENTSTREAM_PRELUDE_CHECKSUM'],
+  ] as const
+  for (const [bytes, code] of faults) {
+    const splitter = new Splitter()
+    assert.deepEqual(payloads(splitter, bytes.subarray(0, 11)), [])
+    assert.throws(() => payloads(splitter, bytes.subarray(11)), refusal(code))
+  }
+})
+
+test('memory follows the bytes that came, not the length that was declared', () => {
+  const splitter = new Splitter()
+  const head = Buffer.concat([prelude(4 * 1024 * 1024, 0), Buffer.alloc(5000)])
+  const work = countWork(() => {
+    for (const chunk of pieces(head, 100)) payloads(splitter, chunk)
+  })
+  assert.ok(work.largest <= 2 * head.length, `${work.largest} bytes in one piece`)
+})
+
+test('work is linear in the bytes, for messages of any length in pieces of any size', () => {
+  for (const length of [1, 100, 1000, 30_000, 1_000_000]) {
+    const bytes = sealed(Buffer.alloc(0), Buffer.alloc(length))
+    for (const size of [1, 2, 13, 1000, 65_536]) {
+      const work = countWork(() => {
+        const splitter = new Splitter()
+        for (const chunk of pieces(bytes, size)) for (const frame of splitter.push(chunk)) assert.deepEqual(frame.bytes, bytes)
+        splitter.end()
+      })
+      // Copied once on arrival, and at most once more in all each time the room doubles; never a byte beyond the message.
+      assert.ok(work.copied <= 3 * bytes.length, `${length} in ${size}: copied ${work.copied}`)
+      assert.ok(work.allocated <= 3 * bytes.length, `${length} in ${size}: took ${work.allocated}`)
+      assert.ok(work.largest <= bytes.length)
+    }
+  }
+})
+
+test('many messages in pieces cost what their bytes cost', () => {
+  const bytes = Buffer.concat(Array.from({ length: 2000 }, (_, n) => event(`{"n":${n}}`)))
+  for (const size of [1, 50, 1000, 16_384]) {
+    const splitter = new Splitter()
+    let count = 0
+    const work = countWork(() => {
+      for (const chunk of pieces(bytes, size)) for (const _ of splitter.push(chunk)) count++
+    })
+    assert.equal(count, 2000)
+    assert.ok(work.copied <= 3 * bytes.length, `pieces of ${size}: copied ${work.copied}`)
+  }
+})
+
+test('the options and chunks of our own code are checked as they come', () => {
+  for (const maxBytes of [0, 15, -1, 1.5, NaN, Infinity, '4096', null, 16n]) {
+    assert.throws(() => new Splitter({ maxBytes: maxBytes as never }), TypeError)
+  }
+  for (const chunk of [undefined, null, 0, 'text', [1], {}, new ArrayBuffer(4), new Uint16Array(4), Object.create(Uint8Array.prototype)]) {
+    const splitter = new Splitter()
+    // Refused by push() itself, not only once somebody iterates; and the stream is none the worse for it.
+    assert.throws(() => splitter.push(chunk as never), TypeError)
+    assert.deepEqual(payloads(splitter, ONE), ['{"n":1}'])
+  }
+})
+
+test('a message CRC that fits does not save a message that is too long, or headers that are longer than it', () => {
+  const bytes = mended(Buffer.concat([prelude(40, 25), Buffer.alloc(28)]))
+  assert.equal(split([bytes]).code, 'EVENTSTREAM_LENGTH')
+})
