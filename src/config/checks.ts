@@ -1,0 +1,58 @@
+import type { Problem } from './problem.ts'
+import type { Config, OptionName, Sources } from './schema.ts'
+
+/** What options must be to each other. */
+interface Check {
+  /** The options it is about; it is not asked while one of them has a problem of its own. */
+  readonly about: readonly OptionName[]
+  readonly broken: (config: Config, sources: Sources) => boolean
+  readonly expected: string
+}
+
+const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file'] as const
+const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
+const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint'] as const
+
+const CHECKS: readonly Check[] = [
+  { about: ['server.tls.cert_file', 'server.tls.key_file'],
+    broken: ({ server: { tls } }) => (tls.cert_file === undefined) !== (tls.key_file === undefined),
+    expected: 'server.tls.cert_file and server.tls.key_file, both or neither' },
+  { about: ['server.max_body', 'server.max_inflight'],
+    broken: ({ server }) => server.max_body > server.max_inflight,
+    expected: 'server.max_body within server.max_inflight, or the largest body could never be held' },
+  { about: JWT_KEYS,
+    broken: (config) => keysOf(config) === 0,
+    expected: 'a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC; `openssl rand -base64 48` makes one),'
+      + ' JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE (JSON Web Key Set), or the same in the file, jwt.secret_file for one' },
+  // Of two, one would stay in force unseen: an old secret in the file beside the new public key of the environment.
+  { about: JWT_KEYS,
+    broken: (config) => keysOf(config) > 1,
+    expected: `one of ${JWT_KEYS.join(', ')}, not several` },
+  { about: ['aws.region', 'aws.endpoint'],
+    broken: ({ aws }) => aws.region === undefined && aws.endpoint === undefined,
+    expected: 'a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint' },
+  ...(['fips', 'dual_stack'] as const).map((variant): Check => ({ about: [`aws.${variant}`, ...ENDPOINTS],
+    broken: ({ aws }) => aws[variant] && (aws.endpoint ?? aws.control_endpoint ?? aws.mantle_endpoint) !== undefined,
+    expected: `no aws.${variant} beside an endpoint of your own, whose host is taken as it is` })),
+  { about: AWS_KEYS,
+    broken: ({ aws }) => (aws.access_key_id === undefined) !== (aws.secret_access_key === undefined)
+      || (aws.session_token !== undefined && aws.access_key_id === undefined),
+    expected: 'aws.access_key_id and aws.secret_access_key together, and aws.session_token only with them' },
+  // A session token left in the file would travel with the key of the environment, and AWS would refuse both.
+  { about: AWS_KEYS,
+    broken: (_, sources) => new Set(AWS_KEYS.map((key) => sources[key].layer).filter((layer) => layer !== 'default')).size > 1,
+    expected: `${AWS_KEYS.join(', ')} all from the file or all from the environment` },
+]
+
+function keysOf({ jwt }: Config): number {
+  return [jwt.secret, jwt.public_key, jwt.jwks_file].filter((key) => key !== undefined).length
+}
+
+/** What is wrong between options. `failed` are those with problems of their own; `file` is named where no option is. */
+export function crossCheck(config: Config, sources: Sources, failed: ReadonlySet<string>, file = 'environment'): readonly Problem[] {
+  return CHECKS.filter(({ about, broken }) => !about.some((key) => failed.has(key)) && broken(config, sources)).map(({ about, expected }) => {
+    const key = about.find((option) => sources[option].layer !== 'default')
+    const { where, line } = key === undefined ? { where: file, line: undefined } : sources[key]
+    return { where, line, key: key ?? about[0], expected }
+  })
+}

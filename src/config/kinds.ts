@@ -1,0 +1,147 @@
+import { resolve } from 'node:path'
+import { Secret } from '../secret/index.ts'
+
+/** What an option may hold, and how it is read. `undefined` from a reader: not of this kind. */
+export interface Kind<T> {
+  /** Its word in the option table. */
+  readonly name: string
+  /** Completes the sentence "expected …". */
+  readonly expected: string
+  /** Reads the text of a variable or a default. `folder` is what a relative path starts from. */
+  readonly fromText: (text: string, folder: string) => T | undefined
+  /** Reads a value of the configuration file. */
+  readonly fromValue: (value: unknown, folder: string) => T | undefined
+  /** May also be given as `<option>_file`, the name of a file that holds it. */
+  readonly held?: boolean
+  /** A refused value is not repeated in the problem: it may hold a secret. */
+  readonly discreet?: boolean
+  readonly secret?: boolean
+}
+
+// Node's timers take 32 bits of milliseconds and fire at once beyond them.
+const LONGEST_TIMER = '596h'
+
+const COUNT = new Map([['', 1]])
+const DURATION = new Map([['ms', 1], ['s', 1000], ['m', 60_000], ['h', 3_600_000]])
+const SIZE = new Map([['', 1], ['KB', 1e3], ['MB', 1e6], ['GB', 1e9], ['KiB', 2 ** 10], ['MiB', 2 ** 20], ['GiB', 2 ** 30]])
+
+/** Text that matches a pattern of the whole; by default anything without control characters, but not nothing. */
+export function text(name = 'text', expected = 'text that is not empty', pattern = /^[^\x00-\x1f\x7f]+$/): Kind<string> {
+  return fromStrings({ name, expected, fromText: (value) => (pattern.test(value) ? value : undefined) })
+}
+
+export const secret: Kind<Secret> = fromStrings({
+  name: 'secret',
+  expected: 'text that is not empty',
+  fromText: (value) => (value === '' ? undefined : new Secret(value)),
+  held: true,
+  discreet: true,
+  secret: true,
+})
+
+/** A PEM block. Discreet, because a private key could stand where a public one belongs. */
+export const pem: Kind<string> = fromStrings({
+  name: 'PEM',
+  expected: 'PEM text, beginning with -----BEGIN',
+  fromText: (value) => (/^\s*-----BEGIN [A-Z ]+-----\s/.test(value) ? value : undefined),
+  held: true,
+  discreet: true,
+})
+
+/** The name of a file, made absolute. Discreet, because secrets are pasted where their file's name belongs. */
+export const path: Kind<string> = fromStrings({
+  name: 'path',
+  expected: 'the path of a file',
+  fromText: (value, folder) => (/^[^\0]+$/.test(value) ? resolve(folder, value) : undefined),
+  discreet: true,
+})
+
+/** The base of an endpoint, without a slash at its end. Discreet, because URLs can carry passwords. */
+export const url: Kind<string> = fromStrings({
+  name: 'URL',
+  expected: 'an https:// URL (http:// for a loopback host only) without user, query or fragment',
+  fromText: (value) => {
+    // Only plain URL characters: what WHATWG parsing would drop or turn (tabs, backslashes) is refused instead.
+    if (!/^https?:\/\/[\w.:[\]-]+(\/[\w.~%/-]*)?$/.test(value) || !URL.canParse(value)) return undefined
+    const { protocol, hostname, origin, pathname } = new URL(value)
+    const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
+    return protocol === 'https:' || loopback ? origin + pathname.replace(/\/+$/, '') : undefined
+  },
+  discreet: true,
+})
+
+/** A prefix of paths; a slash alone, or at the end, counts as not there. */
+export const basePath: Kind<string> = fromStrings({
+  name: 'path prefix',
+  expected: 'a path such as /bedrock, of letters, digits and - . _ ~',
+  fromText: (value) => {
+    const trimmed = value.replace(/\/$/, '')
+    return /^(\/(?!\.\.?(\/|$))[\w.~-]+)*$/.test(trimmed) ? trimmed : undefined
+  },
+})
+
+export const boolean: Kind<boolean> = {
+  name: 'boolean',
+  expected: 'true or false',
+  fromText: (value) => new Map([['true', true], ['false', false]]).get(value),
+  fromValue: (value) => (typeof value === 'boolean' ? value : undefined),
+}
+
+export function choice<const T extends string>(...values: readonly T[]): Kind<T> {
+  const expected = `one of ${values.join(', ')}`
+  return fromStrings({ name: values.join(' | '), expected, fromText: (value) => values.find((one) => one === value) })
+}
+
+export function integer(min: number, max: number): Kind<number> {
+  return {
+    name: `integer ${min}–${max}`,
+    expected: `an integer from ${min} to ${max}`,
+    fromText: (value) => within(quantity(value, COUNT), min, max),
+    fromValue: (value) => within(value, min, max),
+  }
+}
+
+/** Milliseconds, written with a unit: `250ms`, `30s`, `5m`, `8h`. A bare number is refused: its unit would be a guess. */
+export function duration(min: string, max = LONGEST_TIMER): Kind<number> {
+  const [least, most] = [quantity(min, DURATION), quantity(max, DURATION)]
+  return fromStrings({
+    name: `duration ${min}–${max}`,
+    expected: `a duration from ${min} to ${max} with its unit (ms, s, m or h)`,
+    fromText: (value) => within(quantity(value, DURATION), least, most),
+  })
+}
+
+/** Bytes: a bare number, or with a decimal (`25MB`) or binary (`64KiB`) unit. */
+export function size(min: string, max: string): Kind<number> {
+  const [least, most] = [quantity(min, SIZE), quantity(max, SIZE)]
+  const read = (value: unknown) => within(typeof value === 'string' ? quantity(value, SIZE) : value, least, most)
+  const expected = `a size from ${min} to ${max}, in bytes or with a unit (KB, MB, GB, KiB, MiB or GiB)`
+  return { name: `size ${min}–${max}`, expected, fromText: read, fromValue: read }
+}
+
+/** A list; in a variable its items stand between commas. */
+export function list<T>(of: Kind<T>, min = 1): Kind<readonly T[]> {
+  const whole = (items: readonly (T | undefined)[]) =>
+    items.length >= min && items.every((item) => item !== undefined) ? Object.freeze(items) : undefined
+  return {
+    name: `list of ${of.name}`,
+    expected: `a list (in a variable: with commas), each item ${of.expected}`,
+    fromText: (value, folder) => whole(value === '' ? [] : value.split(',').map((item) => of.fromText(item.trim(), folder))),
+    fromValue: (value, folder) => (Array.isArray(value) ? whole(value.map((item) => of.fromValue(item, folder))) : undefined),
+  }
+}
+
+/** Completes a kind that the file, too, writes as a string. */
+function fromStrings<T>(kind: Omit<Kind<T>, 'fromValue'>): Kind<T> {
+  return { ...kind, fromValue: (value, folder) => (typeof value === 'string' ? kind.fromText(value, folder) : undefined) }
+}
+
+function quantity(value: string, units: ReadonlyMap<string, number>): number | undefined {
+  const [, digits, unit] = /^(0|[1-9]\d{0,14})([A-Za-z]*)$/.exec(value) ?? []
+  const factor = units.get(unit ?? '')
+  return digits === undefined || factor === undefined ? undefined : Number(digits) * factor
+}
+
+function within(value: unknown, min = 0, max = Number.MAX_SAFE_INTEGER): number | undefined {
+  return Number.isSafeInteger(value) && Number(value) >= min && Number(value) <= max ? Number(value) : undefined
+}

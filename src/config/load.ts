@@ -1,0 +1,75 @@
+import { crossCheck } from './checks.ts'
+import { readEnvironment } from './environment.ts'
+import type { Environment } from './environment.ts'
+import { readFile } from './file.ts'
+import { nodeFiles } from './files.ts'
+import type { Files } from './files.ts'
+import type { Problem } from './problem.ts'
+import { OPTIONS } from './schema.ts'
+import type { Config, Sources } from './schema.ts'
+import { take } from './take.ts'
+import type { Taken } from './take.ts'
+
+export interface LoadInput {
+  /** What the command line says. */
+  readonly args: { readonly config?: string | undefined }
+  readonly env: Environment
+  readonly cwd: string
+  readonly files?: Files
+}
+
+export type Loaded = {
+  /** Where the value of each option comes from. */
+  readonly sources: Sources
+  /** What works but should not stay: secrets that others can read. */
+  readonly hints: readonly Problem[]
+} & (
+  | { readonly config: Config; readonly problems: readonly [] }
+  | { readonly config: undefined; readonly problems: readonly Problem[] }
+)
+
+/**
+ * The configuration: defaults, over them the file (`--config`, `$BEDROCK_SSO_PROXY_CONFIG`, `./config.*`,
+ * `/etc/bedrock-sso-proxy/config.*`), over it the environment. All problems at once; with any there is no config.
+ * It keeps nothing between calls, so a reload that fails leaves the old config as it was. What it returns is frozen.
+ *
+ *     const { config, problems } = loadConfig({ args: {}, env: process.env, cwd: process.cwd() })
+ *     if (config === undefined) return problems.map(formatProblem)
+ *
+ * Never throws for anything that the file, the environment or the disk hold.
+ */
+export function loadConfig({ args, env, cwd, files = nodeFiles }: LoadInput): Loaded {
+  const file = readFile(args.config, env, cwd, files)
+  const environment = readEnvironment(env, cwd)
+  const taken = [...OPTIONS].map(([name, option]) => take(name, option, [environment.given.get(name), file.given.get(name)], files))
+  const failed = new Set(taken.filter(({ problems }) => problems.length > 0).map(({ name }) => name))
+  const sources = Object.fromEntries(taken.map(({ name, place }) => [name, place])) as Sources
+  const hints = taken.flatMap((one) => one.hints)
+  const config = nest(taken)
+  const problems = [
+    ...file.problems,
+    ...environment.problems,
+    ...taken.flatMap((one) => one.problems),
+    // What an unread file wanted is not known, so nothing can be said to be missing.
+    ...(file.whole ? crossCheck(config, sources, failed, file.path) : []),
+  ]
+  return deepFreeze(problems.length === 0 ? { config, sources, hints, problems: [] } : { config: undefined, sources, hints, problems })
+}
+
+/** `server.port` becomes `config.server.port`. The names are ours, from the schema, never a stranger's. */
+function nest(taken: readonly Taken[]): Config {
+  const branch = (prefix: string): unknown => {
+    const below = taken.filter(({ name }) => name.startsWith(prefix))
+    const heads = new Set(below.map(({ name }) => name.slice(prefix.length).split('.')[0]!))
+    return Object.fromEntries([...heads].map((head) => {
+      const leaf = below.find(({ name }) => name === prefix + head)
+      return [head, leaf === undefined ? branch(`${prefix}${head}.`) : leaf.value]
+    }))
+  }
+  return branch('') as Config
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) Object.values(Object.freeze(value)).forEach(deepFreeze)
+  return value
+}

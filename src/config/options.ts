@@ -1,0 +1,147 @@
+import { basePath, boolean, choice, duration, integer, list, path, pem, secret, size, text, url } from './kinds.ts'
+import type { Option } from './schema.ts'
+
+const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
+// It becomes part of AWS's host names.
+const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
+const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
+// RFC 7518 section 3.1 without "none", and RFC 8037.
+const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA')
+
+/** The listener for clients. */
+const server = {
+  'server.host': { kind: host, default: '127.0.0.1', reload: 'restart',
+    text: 'Address to listen on; `0.0.0.0` or `::` for every interface, which nobody should get unasked.',
+    wrong: 'An address this machine does not have: the start fails.' },
+  'server.port': { kind: integer(0, 65_535), default: '3000', reload: 'restart',
+    text: 'Port to listen on; 0 takes any free one.',
+    wrong: 'Taken by another process: the start fails.' },
+  'server.base_path': { kind: basePath, default: '', reload: 'restart',
+    text: 'Prefix of every path, for a proxy behind another one.',
+    wrong: 'Not the prefix that arrives: every request is answered 404.' },
+  'server.tls.cert_file': { kind: path, reload: 'live',
+    text: 'PEM file with the certificate and its chain; with `server.tls.key_file` the port speaks TLS only.',
+    wrong: 'Expired, or for another name: clients refuse to connect.' },
+  'server.tls.key_file': { kind: path, reload: 'live', guarded: true,
+    text: 'PEM file with the private key of the certificate.',
+    wrong: 'Not the key of the certificate: the start fails, a reload keeps the old pair.' },
+  'server.max_body': { kind: size('1KiB', '1GiB'), default: '25000000', reload: 'restart',
+    text: 'Largest request body; the default is the limit of Bedrock itself.',
+    wrong: 'Smaller than what clients send: they get 413.' },
+  'server.max_inflight': { kind: size('1MiB', '64GiB'), default: '256MiB', reload: 'restart',
+    text: 'Memory for all request bodies held at once; ten of the largest, and small ones by the thousand, fit into the default.',
+    wrong: 'Too small: uploads wait, then get 503. Too large: the process runs out of memory.' },
+  'server.max_header': { kind: size('8KiB', '1MiB'), default: '64KiB', reload: 'restart',
+    text: 'Largest header of a request, its request line included.',
+    wrong: 'Smaller than the tokens: clients get 431.' },
+  'server.max_connections': { kind: integer(1, 1_000_000), default: '10000', reload: 'restart',
+    text: 'Connections open at once, the open streams among them; more are dropped.',
+    wrong: 'Above half of the descriptors the process may have (`LimitNOFILE`): a flood leaves none for the way to AWS.' },
+  'server.timeouts.header': { kind: duration('1ms', '10m'), default: '10s', reload: 'restart',
+    text: 'Time for a request header to arrive whole.',
+    wrong: 'Too long: slow senders hold connections. Too short: clients on bad lines fail.' },
+  'server.timeouts.idle': { kind: duration('1ms', '1h'), default: '60s', reload: 'restart',
+    text: 'Longest pause of a client that is sending a body or taking an answer.',
+    wrong: 'Too long: stalled clients hold memory. Too short: clients on bad lines fail.' },
+  'server.timeouts.keep_alive': { kind: duration('1ms', '1h'), default: '75s', reload: 'restart',
+    text: 'How long a connection without a request is kept; the default outlasts the 60s of the usual load balancer.',
+    wrong: 'Shorter than the balancer in front keeps its own: some requests meet a closed connection, 502.' },
+  'server.drain_timeout': { kind: duration('0s', '1h'), default: '30s', reload: 'restart',
+    text: 'Time for running requests to finish after TERM or INT.',
+    wrong: 'Longer than the supervisor waits (`TimeoutStopSec`): streams are cut without a word.' },
+} as const satisfies Options
+
+/** Whose tokens are accepted, and who a token says its bearer is. */
+const jwt = {
+  'jwt.secret': { kind: secret, reload: 'live',
+    text: 'HMAC key, as text: at least 32 bytes for HS256, 48 for HS384, 64 for HS512.',
+    wrong: 'Short, or publicly known: refused at the start. Whoever has it can make tokens.' },
+  'jwt.public_key': { kind: pem, reload: 'live',
+    text: 'Public key that tokens are signed for: RSA, EC or Ed25519.',
+    wrong: 'Not the key of the issuer: every token is answered 401.' },
+  'jwt.jwks_file': { kind: path, reload: 'live',
+    text: 'File with a JSON Web Key Set; a token chooses its key by `kid`.',
+    wrong: 'Without the key of the issuer: every token is answered 401.' },
+  'jwt.issuer': { kind: text(), reload: 'live',
+    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked.',
+    wrong: 'A slash too many at its end: every token is answered 401.' },
+  'jwt.audience': { kind: list(text()), reload: 'live',
+    text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
+    wrong: 'Left out: a token that the issuer made for another service opens this one too.' },
+  'jwt.algorithms': { kind: list(algorithm), reload: 'live',
+    text: 'Signature algorithms accepted; without it all that fit the type of the key.',
+    wrong: 'None of them fits the key: every token is answered 401.' },
+  'jwt.leeway': { kind: duration('0s', '10m'), default: '60s', reload: 'live',
+    text: 'How far the clock of the issuer may differ from ours.',
+    wrong: 'Too long: expired tokens live on. Too short: fresh tokens are "not yet valid".' },
+  'jwt.max_lifetime': { kind: duration('1s', '8760h'), reload: 'live',
+    text: 'Longest time between the `iat` and `exp` of a token; without it any.',
+    wrong: 'Shorter than what the issuer gives: every token is answered 401.' },
+  'jwt.user_claims': { kind: list(pointer), default: '/sub,/user_id', reload: 'live',
+    text: 'Where the user stands in a token: JSON pointers, the first that is there.',
+    wrong: 'A claim that people can change, such as an e-mail address: they can become each other.' },
+  'jwt.groups_claims': { kind: list(pointer, 0), default: '/groups,/roles,/permissions,/scope', reload: 'live',
+    text: 'Where the groups of the user stand: JSON pointers to lists, or to words between spaces.',
+    wrong: 'A claim that people can change: they can join any group.' },
+  'jwt.required_claims': { kind: list(pointer, 0), default: '', reload: 'live',
+    text: 'Claims that a token must have: JSON pointers.',
+    wrong: 'A claim the issuer does not send: every token is answered 401.' },
+} as const satisfies Options
+
+/** The way to Bedrock, and the keys for it. */
+const aws = {
+  'aws.region': { kind: region, reload: 'restart', variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
+    text: 'Region of Bedrock.',
+    wrong: 'A region without the model: AWS answers 400 or 404.' },
+  'aws.endpoint': { kind: url, reload: 'restart',
+    text: 'Endpoint of the Bedrock runtime, instead of the one of the region; for VPC endpoints.',
+    wrong: 'Another host than thought: it reads every prompt.' },
+  'aws.control_endpoint': { kind: url, reload: 'restart',
+    text: 'Endpoint of the Bedrock control plane; without it `aws.endpoint`, or the one of the region.',
+    wrong: 'Not reachable: clients cannot list models, and some do not start.' },
+  'aws.mantle_endpoint': { kind: url, reload: 'restart',
+    text: 'Endpoint of Bedrock Mantle; without it `aws.endpoint`, or the one of the region.',
+    wrong: 'Another host than thought: it reads every prompt of the Anthropic and Mantle paths.' },
+  'aws.fips': { kind: boolean, default: 'false', reload: 'restart',
+    text: 'Use the FIPS endpoints of the region.',
+    wrong: 'A region without them: the host is not found, 503.' },
+  'aws.dual_stack': { kind: boolean, default: 'false', reload: 'restart',
+    text: 'Use the endpoints of the region that have IPv6 addresses too.',
+    wrong: 'A region without them: the host is not found, 503.' },
+  'aws.ca_file': { kind: path, reload: 'restart',
+    text: 'PEM file with the only authorities trusted on the way to AWS; without it those that Node brings.',
+    wrong: 'Without the authority of the endpoint: every request is answered 503.' },
+  'aws.access_key_id': { kind: secret, reload: 'restart',
+    text: 'Access key of the proxy. A role (instance, container, profile) is better: nothing to steal, nothing to rotate.',
+    wrong: 'Unknown to AWS: every request is answered 503.' },
+  'aws.secret_access_key': { kind: secret, reload: 'restart',
+    text: 'Secret of the access key.',
+    wrong: 'Of another key: every request is answered 503.' },
+  'aws.session_token': { kind: secret, reload: 'restart',
+    text: 'Session token of a temporary access key.',
+    wrong: 'Expired, or of another key: every request is answered 503.' },
+  'aws.timeouts.connect': { kind: duration('1ms', '10m'), default: '5s', reload: 'restart',
+    text: 'Time for a connection to AWS, TLS included.',
+    wrong: 'Too long: clients wait for a host that is gone, and retry late.' },
+  'aws.timeouts.first_byte': { kind: duration('1ms', '1h'), default: '120s', reload: 'restart',
+    text: 'Time from the sent request to the first byte of the answer.',
+    wrong: 'Too short: long answers that do not stream end in 408, and are paid for.' },
+  'aws.timeouts.idle': { kind: duration('1ms', '1h'), default: '300s', reload: 'restart',
+    text: 'Longest pause between two bytes of an answer; a moving stream has no limit.',
+    wrong: 'Too short: a model that thinks long is cut off, and paid for.' },
+} as const satisfies Options
+
+/** The log of the proxy itself. */
+const logging = {
+  'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'restart',
+    text: 'The least important line that is written.',
+    wrong: '`error` hides why tokens are refused; `debug` writes much.' },
+  'logging.format': { kind: choice('json', 'text'), default: 'json', reload: 'restart',
+    text: 'One JSON object per line, for collectors, or text for people.',
+    wrong: 'A collector that expects the other one keeps lines without fields.' },
+} as const satisfies Options
+
+type Options = Readonly<Record<string, Option>>
+
+/** All options, in the order of the documentation. */
+export const options = { ...server, ...jwt, ...aws, ...logging }

@@ -1,0 +1,48 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import type { Config } from '../../src/config/index.ts'
+import { OPTIONS, SPELLINGS } from '../../src/config/schema.ts'
+import { optionsTable } from '../../src/config/index.ts'
+import type { Secret } from '../../src/secret/index.ts'
+
+test('Config has the types of its options', () => {
+  type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
+  const same: readonly true[] = [
+    true satisfies Same<Config['server']['port'], number>,
+    true satisfies Same<Config['server']['timeouts']['header'], number>,
+    true satisfies Same<Config['server']['tls']['cert_file'], string | undefined>,
+    true satisfies Same<Config['jwt']['secret'], Secret | undefined>,
+    true satisfies Same<Config['jwt']['max_lifetime'], number | undefined>,
+    true satisfies Same<Config['jwt']['user_claims'], readonly string[]>,
+    true satisfies Same<Config['logging']['format'], 'json' | 'text'>,
+    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'logging'>,
+  ]
+  assert.equal(same.length, 8)
+})
+
+for (const [name, option] of OPTIONS) {
+  test(`${name} documents itself, and its default is of its kind`, () => {
+    assert.match(name, /^[a-z]+(\.[a-z][a-z_]*)+$/)
+    assert.match(option.text, /^[A-Z`].*\.$/)
+    assert.match(option.wrong, /^[A-Z`].*\.$/)
+    if (option.default !== undefined) assert.notEqual(option.kind.fromText(option.default, ''), undefined)
+  })
+}
+
+test('No two options share a spelling, and none is the section of another', () => {
+  const keys = SPELLINGS.filter(({ variable, key }) => variable === key.toUpperCase().replaceAll('.', '__')).map(({ key }) => key)
+  assert.equal(new Set(keys).size, keys.length)
+  assert.equal(new Set(SPELLINGS.map(({ variable }) => variable)).size, SPELLINGS.length)
+  for (const key of keys) assert.ok(!keys.some((other) => other.startsWith(`${key}.`)), key)
+})
+
+test('optionsTable() has one row for each option, with the same number of cells', () => {
+  const rows = optionsTable().trimEnd().split('\n')
+  assert.equal(rows.length, OPTIONS.size + 2)
+  for (const row of rows) assert.equal(row.match(/(?<!\\)\|/g)?.length, 8, row)
+  assert.equal(rows[3], '| `server.port` | `SERVER__PORT` | integer 0–65535 | `3000` | needs a restart '
+    + '| Port to listen on; 0 takes any free one. | Taken by another process: the start fails. |')
+  assert.match(optionsTable(), /`jwt\.secret`, `jwt\.secret_file` \| `JWT__SECRET`, `JWT__SECRET_FILE` \| secret \| none \| taken/)
+  assert.match(optionsTable(), /\| `AWS__REGION`, `AWS_REGION`, `AWS_DEFAULT_REGION` \|/)
+  assert.match(optionsTable(), /\| json \\\| text \|/)
+})
