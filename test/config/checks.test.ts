@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { lines, load, NEEDED } from './kit.ts'
+
+const { jwt, aws } = NEEDED
+const TLS = 'expected server.tls.cert_file and server.tls.key_file, both or neither'
+const KEYS = 'expected aws.access_key_id and aws.secret_access_key together, and aws.session_token only with them'
+const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_token all from the file or all from the environment'
+
+for (const [claim, document, env, expected] of [
+  ['a certificate has no key', { ...NEEDED, server: { tls: { cert_file: 'c' } } }, {}, `/srv/config.json:10: server.tls.cert_file: ${TLS}`],
+  ['a key has no certificate', NEEDED, { SERVER__TLS__KEY_FILE: 'k' }, `SERVER__TLS__KEY_FILE: server.tls.key_file: ${TLS}`],
+  ['the largest body is larger than all bodies may be', NEEDED, { SERVER__MAX_INFLIGHT: '24MB' },
+    'SERVER__MAX_INFLIGHT: server.max_inflight: expected server.max_body within server.max_inflight, or the largest body could never be held'],
+  ['no key for tokens is given', { aws }, {}, '/srv/config.json: jwt.secret: expected a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC;'
+    + ' `openssl rand -base64 48` makes one), JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE (JSON Web Key Set), or the same in the file, jwt.secret_file for one'],
+  ['two keys for tokens are given, in whatever layers', NEEDED, { JWT__JWKS_FILE: 'j' },
+    '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, not several'],
+  ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint'],
+  ['FIPS is asked of an endpoint of our own', { jwt, aws: { ...aws, fips: true, endpoint: 'https://e' } }, {},
+    '/srv/config.json:7: aws.fips: expected no aws.fips beside an endpoint of your own, whose host is taken as it is'],
+  ['dual stack is asked of an endpoint of our own', NEEDED, { AWS__DUAL_STACK: 'true', AWS__MANTLE_ENDPOINT: 'https://m' },
+    'AWS__DUAL_STACK: aws.dual_stack: expected no aws.dual_stack beside an endpoint of your own, whose host is taken as it is'],
+  ['an access key has no secret', NEEDED, { AWS__ACCESS_KEY_ID: 'a' }, `AWS__ACCESS_KEY_ID: aws.access_key_id: ${KEYS}`],
+  ['a secret has no access key', NEEDED, { AWS__SECRET_ACCESS_KEY: 'a' }, `AWS__SECRET_ACCESS_KEY: aws.secret_access_key: ${KEYS}`],
+  ['a session token has no access key', NEEDED, { AWS__SESSION_TOKEN: 'a' }, `AWS__SESSION_TOKEN: aws.session_token: ${KEYS}`],
+  ['the session token of the file meets the access key of the environment', { jwt, aws: { ...aws, session_token: 't' } },
+    { AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }, `AWS__ACCESS_KEY_ID: aws.access_key_id: ${ONE}`],
+] as const) {
+  test(`It is a problem when ${claim}`, () => assert.deepEqual(lines(load(document, env)), [expected]))
+}
+
+for (const [claim, document, env] of [
+  ['certificate and key', NEEDED, { SERVER__TLS__KEY_FILE: 'k', SERVER__TLS__CERT_FILE: 'c' }],
+  ['a key set alone', { aws }, { JWT__JWKS_FILE: 'j' }],
+  ['an endpoint without a region', { jwt, aws: { endpoint: 'https://e' } }, {}],
+  ['FIPS and dual stack of the region', NEEDED, { AWS__FIPS: 'true', AWS__DUAL_STACK: 'true' }],
+  ['an endpoint with FIPS turned off', NEEDED, { AWS__FIPS: 'false', AWS__ENDPOINT: 'https://e' }],
+  ['an access key with its secret', NEEDED, { AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }],
+  ['an access key of the environment over the whole one of the file',
+    { jwt, aws: { ...aws, access_key_id: 'x', secret_access_key: 'y' } }, { AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }],
+  ['a body as large as all bodies may be', NEEDED, { SERVER__MAX_INFLIGHT: '25MB' }],
+] as const) {
+  test(`It is no problem to give ${claim}`, () => assert.deepEqual(lines(load(document, env)), []))
+}
+
+test('An option with a problem of its own is not said to be missing as well', () => {
+  assert.deepEqual(lines(load({ jwt: { secret: '' }, aws: { region: '' } })).map((line) => line.replace(/: expected.*/, '')),
+    ['/srv/config.json:3: jwt.secret', '/srv/config.json:6: aws.region'])
+})
