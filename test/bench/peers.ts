@@ -83,7 +83,7 @@ export async function start(name: string, setting: Setting, request: Buffer): Pr
   }
   child.kill('SIGKILL')
   const lines = readFileSync(log, 'utf8').trim().split('\n')
-  throw new Error(lines.find((line) => /error|failed/i.test(line))?.slice(0, 300) || problem)
+  throw new Error(`${problem}: ${(lines.find((line) => /error|failed/i.test(line)) ?? lines[0])?.slice(0, 300)}`)
 }
 
 /** User and system time of all threads in µs: the scheduler's own count, which /proc/PID/stat rounds to 10 ms. */
