@@ -1,0 +1,7 @@
+export { canonicalHeaders, canonicalRequest, STREAMING_EVENTS, type CanonicalHeaders, type CanonicalInput } from './canonical.ts'
+export { amzDate } from './date.ts'
+export { canonicalPath, canonicalQuery, encodeUri, normalizePath, type Pair } from './encode.ts'
+export { SigV4Error, type SigningCode, type SigV4ErrorCode, type VerificationCode } from './error.ts'
+export { dateHeader, EventSigner, eventStringToSign } from './event.ts'
+export { credentialScope, type Scope, signingKey, SigningKeys } from './key.ts'
+export { authorization, type Credentials, sign, signature, signatureOf, type SigningRequest, stringToSign } from './sign.ts'
