@@ -5,3 +5,4 @@ export { SigV4Error, type SigningCode, type SigV4ErrorCode, type VerificationCod
 export { dateHeader, EventSigner, eventStringToSign } from './event.ts'
 export { credentialScope, type Scope, signingKey, SigningKeys } from './key.ts'
 export { authorization, type Credentials, sign, signature, signatureOf, type SigningRequest, stringToSign } from './sign.ts'
+export { type Clock, type Expected, type ReceivedEvent, type ReceivedRequest, verifyEvent, type VerifiedRequest, verifyRequest } from './verify.ts'
