@@ -80,6 +80,8 @@ class Relay {
     this.#live.add(this.#fail)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
+    // It may have broken off between its head and now: then no event will tell.
+    if (this.#message.destroyed) return this.#onClose()
     // Of a stream the head is news by itself. Otherwise it goes out in one write with the first bytes.
     if (this.#route.operation.answer !== 'whole') this.#begin(true)
   }
@@ -137,7 +139,7 @@ class Relay {
   #broken(error: UpstreamError): void {
     if (this.#settled) return
     if (this.#sink !== undefined) return this.#fail(error.code)
-    this.#settle(undefined)
+    this.#letGo()
     this.#message.destroy()
     this.#reject(error)
   }
@@ -161,10 +163,14 @@ class Relay {
 
   #settle(failure: ProblemCode | undefined): void {
     if (this.#settled) return
+    this.#letGo()
+    this.#resolve({ status: this.#answer.status, bytes: this.#bytes, awsRequestId: this.#awsRequestId, failure })
+  }
+
+  #letGo(): void {
     this.#settled = true
     clearTimeout(this.#stall)
     this.#live.delete(this.#fail)
-    this.#resolve({ status: this.#answer.status, bytes: this.#bytes, awsRequestId: this.#awsRequestId, failure })
   }
 }
 
