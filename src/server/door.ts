@@ -131,8 +131,10 @@ export class Door {
     const [serveH1] = this.#h1.listeners(event) as ((socket: Socket) => void)[]
     this.#h1.removeAllListeners(event)
     const hand = (socket: Socket, isH2: boolean) => {
-      if (isH2) this.#h2.emit('connection', socket)
-      else serveH1!.call(this.#h1, socket)
+      if (!isH2) return serveH1!.call(this.#h1, socket)
+      // The http server keeps half-closed connections for its own reasons; a session would never learn that its client left.
+      socket.allowHalfOpen = false
+      this.#h2.emit('connection', socket)
     }
     this.#h1.on(event, (socket: Socket) => {
       if (event === 'secureConnection') hand(socket, (socket as TLSSocket).alpnProtocol === 'h2')

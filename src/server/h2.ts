@@ -26,8 +26,8 @@ export class Http2Exchange implements Exchange {
     this.body = stream
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     stream.on('error', () => undefined)
-    stream.on('close', () => {
-      if (stream.writableFinished) return
+    // Not 'close': a stream that is torn down counts as finished by then, whatever was written.
+    stream.on('aborted', () => {
       this.#gone = true
       this.onGone?.()
     })
