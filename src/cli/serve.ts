@@ -9,6 +9,8 @@ import { endpointOf, UpstreamClient } from '../upstream/index.ts'
 import { type Command, EXIT_CONFIG, type Terminal } from './command.ts'
 import { readSetup, type Setup } from './setup.ts'
 
+const EXIT_FAILURE = 1
+
 /** How long a body may wait for memory. A paused upload hides that its client has left. */
 const MAX_WAIT_MS = 5000
 
@@ -26,7 +28,11 @@ export const serveCommand: Command = {
     const output = batched((text) => process.stdout.write(text))
     const log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
-    const running = await start(read.setup, process.env, log)
+    const running = await start(read.setup, process.env, log).catch((error: NodeJS.ErrnoException) => {
+      if (error.syscall !== 'listen') throw error
+      process.stderr.write(`cannot listen on ${config.server.host}, port ${config.server.port}: ${error.code}\n`)
+    })
+    if (running === undefined) return EXIT_FAILURE
     const signal = await firstSignal(process)
     log.info('draining', { signal })
     const cut = await running.stop()
@@ -67,7 +73,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
         for (const fail of live) fail('DRAINING')
         setTimeout(() => door.cut(), LAST_WORDS_MS).unref()
       }, config.server.drain_timeout)
-      await door.drain()
+      await door.drain(() => log.info('turning away'))
       clearTimeout(timer)
       client.close()
       return cut

@@ -25,7 +25,7 @@ export type Handler = (exchange: Exchange) => void
 
 /** RFC 9113 §3.4: what a client of HTTP/2 with prior knowledge says first. Four bytes tell it from any method. */
 const PREFACE_START = 'PRI '
-// After these, answers say "Connection: close": Node's own sweep of idle connections may be at work already.
+// Requests that were on their way when the drain began are served; after this there are none.
 const GRACE_MS = 300
 const SWEEP_MS = 300
 
@@ -40,7 +40,8 @@ export class Door {
   readonly #h1: Server
   readonly #h2: Http2Server
   readonly #sessions = new Set<ServerHttp2Session>()
-  #closingSinceMs: number | undefined
+  #draining = false
+  #closing = false
 
   constructor(options: DoorOptions, handler: Handler) {
     this.#options = options
@@ -60,7 +61,7 @@ export class Door {
 
   /** Whether requests that still come are turned away: those that were on their way when the drain began are not. */
   get closing(): boolean {
-    return this.#closingSinceMs !== undefined && performance.now() - this.#closingSinceMs > GRACE_MS
+    return this.#closing
   }
 
   /**
@@ -68,13 +69,20 @@ export class Door {
    *
    * `server.close()` would cut idle connections into which a client may just be writing its next request. Instead every
    * answer announces the end, and what is idle after a moment is closed.
+   *
+   * @param onClosing - Told when requests begin to be turned away.
    */
-  async drain(): Promise<void> {
-    this.#closingSinceMs = performance.now()
+  async drain(onClosing: () => void): Promise<void> {
+    this.#draining = true
+    const grace = setTimeout(() => {
+      this.#closing = true
+      onClosing()
+    }, GRACE_MS)
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#h1, () => resolve()))
     for (const session of this.#sessions) session.close()
     const sweep = setInterval(() => this.#h1.closeIdleConnections(), SWEEP_MS)
     await closed
+    clearTimeout(grace)
     clearInterval(sweep)
   }
 
@@ -98,7 +106,7 @@ export class Door {
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections
     const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-      handler(new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#closingSinceMs !== undefined))
+      handler(new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining))
     }
     server.on('request', take(false)).on('checkContinue', take(true))
     server.on('checkExpectation', (_request, response) => plainAnswer(response, 'EXPECTATION_UNKNOWN'))
@@ -117,7 +125,7 @@ export class Door {
       this.#sessions.add(session)
       session.once('close', () => this.#sessions.delete(session))
       keepSession(session, headerMs, keepAliveMs)
-      if (this.#closingSinceMs !== undefined) session.close()
+      if (this.#draining) session.close()
     })
     server.on('stream', (stream, headers, flags, rawHeaders) => {
       handler(new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID()))

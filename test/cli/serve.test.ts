@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { Agent, request } from 'node:http'
+import { connect as h2connect } from 'node:http2'
+import { connect, type Socket } from 'node:net'
+import { after, afterEach, before, test } from 'node:test'
+import { encodeMessage, eventMessage, Splitter, stringHeader } from '../../src/eventstream/index.ts'
+import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
+import { ask, type Got, PROTOCOLS } from '../kit/client.ts'
+import { Program } from '../kit/program.ts'
+import { proxyEnv, token } from '../kit/proxy.ts'
+
+let bedrock: FakeBedrock
+before(async () => { bedrock = await FakeBedrock.start() })
+after(() => bedrock.close())
+
+const started: Program[] = []
+afterEach(() => { for (const program of started.splice(0)) program.child.kill('SIGKILL') })
+
+function serve(more: Readonly<Record<string, string>> = {}): Program {
+  const program = new Program(['serve'], proxyEnv(bedrock, more))
+  started.push(program)
+  return program
+}
+
+const HELLO = encodeMessage(eventMessage('chunk', Buffer.from('{"bytes":"e30="}')))
+const authorization = () => `Bearer ${token()}`
+const STREAM = '/model/x/invoke-with-response-stream'
+
+/** Streams that have begun: each answer is held open by the fake until `finish`. */
+async function beginStreams(port: number, count: number): Promise<{ answers: Promise<Got>[]; finish: () => void }> {
+  const finishers: (() => void)[] = []
+  const begun = new Promise<void>((resolve) => {
+    bedrock.script = (_seen, response) => {
+      response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).write(HELLO)
+      finishers.push(() => response.end(HELLO))
+      if (finishers.length === count) resolve()
+    }
+  })
+  const answers = Array.from({ length: count }, (_, i) => ask(PROTOCOLS[i % 2]!, port, STREAM, { headers: { authorization: authorization() }, body: '{}' }))
+  await begun
+  return { answers, finish: () => { for (const finish of finishers) finish() } }
+}
+
+test('SIGTERM during 50 streams of both protocols: all 50 complete, then the program ends with 0', async () => {
+  const program = serve()
+  const { answers, finish } = await beginStreams(await program.port(), 50)
+  program.child.kill('SIGTERM')
+  await program.line(/"msg":"draining"/)
+  finish()
+  for (const got of await Promise.all(answers)) assert.deepEqual([got.status, got.complete, got.body.length], [200, true, 2 * HELLO.length])
+  assert.equal(await program.ended(), 0)
+  assert.match(program.stdout.at(-1)!, /"msg":"stopped","cut":0/)
+})
+
+test('streams that outlast the drain end with serviceUnavailableException', async () => {
+  const program = serve({ SERVER__DRAIN_TIMEOUT: '300ms' })
+  const { answers } = await beginStreams(await program.port(), 4)
+  program.child.kill('SIGTERM')
+  for (const got of await Promise.all(answers)) {
+    const last = [...new Splitter().push(got.body)].at(-1)!
+    assert.equal(stringHeader(last.headers, ':exception-type'), 'serviceUnavailableException')
+    assert.equal(got.complete, true)
+  }
+  assert.equal(await program.ended(), 0)
+  assert.match(program.stdout.at(-1)!, /"msg":"stopped","cut":4/)
+})
+
+test('SIGTERM under keep-alive load resets nobody: every request that was sent is answered', async () => {
+  const program = serve()
+  const port = await program.port()
+  bedrock.script = plainAnswer
+  const agent = new Agent({ keepAlive: true, maxSockets: 8 })
+  let answered = 0
+  const client = async (): Promise<string> => {
+    for (;;) {
+      const outcome = await new Promise<string>((resolve) => {
+        const sent = request({ port, host: '127.0.0.1', agent, path: '/model/x/invoke', method: 'POST', headers: { authorization: authorization() } }, (response) => {
+          answered++
+          response.resume().on('end', () => resolve(response.headers.connection === 'close' ? 'told to leave' : 'answered'))
+        })
+        sent.on('error', (error: NodeJS.ErrnoException) => resolve(error.code!)).end('{}')
+      })
+      if (answered === 50) program.child.kill('SIGTERM')
+      if (outcome !== 'answered') return outcome
+    }
+  }
+  const outcomes = await Promise.all(Array.from({ length: 8 }, client))
+  assert.deepEqual(new Set(outcomes), new Set(['told to leave']))
+  assert.equal(await program.ended(), 0)
+})
+
+test('a request that comes late on a draining connection is answered 503 with Retry-After', async () => {
+  const program = serve()
+  const { answers, finish } = await beginStreams(await program.port(), 1)
+  const socket = connect(await program.port(), '127.0.0.1')
+  const head = (path: string) => `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: ${authorization()}\r\nContent-Length: 2\r\n\r\n{}`
+  const arrived = bedrock.next()
+  let finishOwn = (): void => undefined
+  bedrock.script = (_seen, response) => {
+    response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).write(HELLO)
+    finishOwn = () => response.end()
+  }
+  socket.write(head(STREAM))
+  await arrived
+  program.child.kill('SIGTERM')
+  await program.line(/"msg":"draining"/)
+  await refusedConnection(await program.port())
+  const before = bedrock.seen.length
+  // Later than the moment in which requests already on their way are still served.
+  await program.line(/"msg":"turning away"/)
+  socket.write(head('/model/x/invoke'))
+  await program.line(/"error":"DRAINING"/)
+  finishOwn()
+  finish()
+  let text = ''
+  for await (const part of socket) text += String(part)
+  assert.match(text, /HTTP\/1\.1 503 .*retry-after: 1\r\n/is)
+  assert.equal(bedrock.seen.length, before)
+  await Promise.all(answers)
+  assert.equal(await program.ended(), 0)
+})
+
+test('an HTTP/2 session is told to go when the program drains', async () => {
+  const program = serve()
+  const session = h2connect(`http://127.0.0.1:${await program.port()}`)
+  await once(session, 'remoteSettings')
+  program.child.kill('SIGINT')
+  const [code] = await once(session, 'goaway') as [number]
+  assert.equal(code, 0)
+  assert.equal(await program.ended(), 0)
+})
+
+test('a configuration with problems ends the program with 78 before a port is open, and names them all', async () => {
+  const program = serve({ SERVER__PROT: '1', JWT__SECRET: 'short', AWS__REGION: 'nowhere!' })
+  assert.equal(await program.ended(), 78)
+  assert.equal(program.stdout.length, 0)
+  for (const name of ['SERVER__PROT', 'AWS__REGION']) assert.ok(program.stderr.some((line) => line.includes(name)), name)
+})
+
+test('a secret that is too short or publicly known ends the program with 78, and a command that makes a good one', async () => {
+  for (const secret of ['your-jwt-secret', 'secret'.repeat(8)]) {
+    const program = serve({ JWT__SECRET: secret })
+    assert.equal(await program.ended(), 78)
+    assert.match(program.stderr.join('\n'), /openssl rand -base64 48/)
+    assert.ok(!program.stderr.join('\n').includes(secret))
+  }
+})
+
+test('a port that is taken ends the program with an error that says so', async () => {
+  const program = serve({ SERVER__PORT: String(bedrock.port) })
+  assert.equal(await program.ended(), 1)
+  assert.equal(program.stderr.join('\n'), `cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`)
+})
+
+function refusedConnection(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const attempt = (): void => {
+      connect(port, '127.0.0.1', function connected(this: Socket) { this.destroy(); setImmediate(attempt) }).on('error', () => resolve())
+    }
+    attempt()
+  })
+}

@@ -1,0 +1,53 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { output } from './leaks.ts'
+
+const ROOT = join(import.meta.dirname, '..', '..')
+// Node 20 does not strip types by itself.
+const NODE_ARGS = process.features.typescript === undefined || process.features.typescript === false ? ['--import', 'tsx'] : []
+
+/** The real program, in a process of its own. */
+export class Program {
+  readonly child: ChildProcess
+  /** What it printed so far, line by line. */
+  readonly stdout: string[] = []
+  readonly stderr: string[] = []
+  #watchers: ((line: string) => void)[] = []
+
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+    const { PATH = '' } = process.env
+    this.child = spawn(process.execPath, [...NODE_ARGS, 'bin/bedrock-sso-proxy.ts', ...args], { cwd: ROOT, env: { PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const name of ['stdout', 'stderr'] as const) {
+      createInterface({ input: this.child[name]! }).on('line', (line) => {
+        output(line)
+        this[name].push(line)
+        for (const watch of this.#watchers) watch(line)
+      })
+    }
+  }
+
+  /** The first line, already printed or still to come, that matches. */
+  line(pattern: RegExp): Promise<string> {
+    const printed = [...this.stdout, ...this.stderr].find((line) => pattern.test(line))
+    if (printed !== undefined) return Promise.resolve(printed)
+    return new Promise((resolve, reject) => {
+      this.#watchers.push((line) => { if (pattern.test(line)) resolve(line) })
+      this.child.once('close', (code) => reject(new Error(`ended with ${code} before ${pattern}: ${this.stderr.join('\n')}`)))
+    })
+  }
+
+  /** Where a `serve` that was started listens. */
+  async port(): Promise<number> {
+    const { url } = JSON.parse(await this.line(/"msg":"listening"/)) as { url: string }
+    return Number(new URL(url).port)
+  }
+
+  /** The exit code, once it has ended and all it printed is here. */
+  async ended(): Promise<number | null> {
+    if (this.child.exitCode !== null && this.child.stdout!.readableEnded) return this.child.exitCode
+    const [code] = await once(this.child, 'close') as [number | null]
+    return code
+  }
+}
