@@ -1,5 +1,7 @@
 import { dirname, extname, join, resolve } from 'node:path'
 import { parseJsonWithLines } from '../json/index.ts'
+import { parseToml } from '../toml/index.ts'
+import { parseYaml } from '../yaml/index.ts'
 import type { Environment } from './environment.ts'
 import { readText } from './files.ts'
 import type { Files } from './files.ts'
@@ -17,7 +19,9 @@ interface Document {
 type Fault = Omit<Problem, 'where'>
 
 /** The languages, by extension. A parser throws an error with a `line`. */
-const LANGUAGES: ReadonlyMap<string, (text: string) => Document> = new Map([['.json', parseJsonWithLines]])
+const LANGUAGES: ReadonlyMap<string, (text: string) => Document> = new Map<string, (text: string) => Document>([
+  ['.yaml', parseYaml], ['.yml', parseYaml], ['.toml', parseToml], ['.json', parseJsonWithLines],
+])
 
 const CANDIDATES = ['config.yaml', 'config.toml', 'config.json']
 const SYSTEM_FOLDER = '/etc/bedrock-sso-proxy'
@@ -60,7 +64,7 @@ function read(parse: (text: string) => Document, text: string): Document | Fault
   } catch (error) {
     const { line, message } = error as { readonly line?: unknown; readonly message: string }
     if (typeof line !== 'number') throw error
-    return { line, expected: 'a well-formed file', found: message }
+    return { line, expected: `a well-formed file (${message})` }
   }
 }
 

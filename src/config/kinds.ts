@@ -56,7 +56,7 @@ export const path: Kind<string> = fromStrings({
   discreet: true,
 })
 
-/** The base of an endpoint, without a slash at its end. Discreet, because URLs can carry passwords. */
+/** A URL, without a slash at its end. Discreet, because URLs can carry passwords. */
 export const url: Kind<string> = fromStrings({
   name: 'URL',
   expected: 'an https:// URL (http:// for a loopback host only) without user, query or fragment',
@@ -69,6 +69,16 @@ export const url: Kind<string> = fromStrings({
   },
   discreet: true,
 })
+
+/** The scheme, host and port of an AWS service: its paths are AWS's. */
+export const endpoint: Kind<string> = {
+  ...url,
+  expected: `${url.expected}, and without a path`,
+  fromText: (value, folder) => withoutPath(url.fromText(value, folder)),
+  fromValue: (value, folder) => withoutPath(url.fromValue(value, folder)),
+}
+
+const withoutPath = (value: string | undefined): string | undefined => (value !== undefined && new URL(value).origin === value ? value : undefined)
 
 /** A prefix of paths; a slash alone, or at the end, counts as not there. */
 export const basePath: Kind<string> = fromStrings({

@@ -1,4 +1,4 @@
-import { basePath, boolean, choice, duration, integer, list, path, pem, secret, size, text, url } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text } from './kinds.ts'
 import type { Option } from './schema.ts'
 
 const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
@@ -93,13 +93,13 @@ const aws = {
   'aws.region': { kind: region, reload: 'restart', variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
     text: 'Region of Bedrock.',
     wrong: 'A region without the model: AWS answers 400 or 404.' },
-  'aws.endpoint': { kind: url, reload: 'restart',
-    text: 'Endpoint of the Bedrock runtime, instead of the one of the region; for VPC endpoints.',
+  'aws.endpoint': { kind: endpoint, reload: 'restart',
+    text: 'Endpoint of the Bedrock runtime, instead of the one of the region; for VPC endpoints. The other services go there too, unless they are given their own: nothing goes to a public host beside it.',
     wrong: 'Another host than thought: it reads every prompt.' },
-  'aws.control_endpoint': { kind: url, reload: 'restart',
+  'aws.control_endpoint': { kind: endpoint, reload: 'restart',
     text: 'Endpoint of the Bedrock control plane; without it `aws.endpoint`, or the one of the region.',
     wrong: 'Not reachable: clients cannot list models, and some do not start.' },
-  'aws.mantle_endpoint': { kind: url, reload: 'restart',
+  'aws.mantle_endpoint': { kind: endpoint, reload: 'restart',
     text: 'Endpoint of Bedrock Mantle; without it `aws.endpoint`, or the one of the region.',
     wrong: 'Another host than thought: it reads every prompt of the Anthropic and Mantle paths.' },
   'aws.fips': { kind: boolean, default: 'false', reload: 'restart',

@@ -20,15 +20,17 @@ test('The file is --config, else $BEDROCK_SSO_PROXY_CONFIG, else ./config.*, els
 
 for (const [claim, loaded, expected] of [
   ['a named file that is not there', from({}, 'x.json'), '/srv/x.json: expected a file of UTF-8 text that we may read, found ENOENT'],
-  ['a name of another language', from({ '/srv/x.ini': '' }, 'x.ini'), '/srv/x.ini: expected a name that ends in .json'],
-  ['an empty name', from({}, ''), '/srv: expected a name that ends in .json'],
+  ['a name of another language', from({ '/srv/x.ini': '' }, 'x.ini'), '/srv/x.ini: expected a name that ends in .yaml, .yml, .toml, .json'],
+  ['an empty name', from({}, ''), '/srv: expected a name that ends in .yaml, .yml, .toml, .json'],
   ['two candidates in one folder', from({ '/srv/config.json': '{}', '/srv/config.toml': '' }),
     '/srv/config.toml: expected one configuration file in its folder, found /srv/config.json as well'],
-  ['a lone candidate of a language we do not read, instead of passing it by', from({ '/srv/config.yaml': '', '/etc/bedrock-sso-proxy/config.json': text(1) }),
-    '/srv/config.yaml: expected a name that ends in .json'],
-  ['what is no JSON, with the line', load('{\n "server": {\n}'), '/srv/config.json:3: expected a well-formed file, found a "," or the closing bracket is expected'],
-  ['a key that stands twice', load('{"server": {},\n"server": {}}'), '/srv/config.json:2: expected a well-formed file, found a name stands twice in one object'],
-  ['an empty file', load(''), '/srv/config.json:1: expected a well-formed file, found a value is expected'],
+  ['what is no YAML, with the line', from({ '/srv/config.yaml': 'server:\n  port: &a 1\n' }),
+    '/srv/config.yaml:2: expected a well-formed file (anchors are not supported: quote text that begins with "&")'],
+  ['what is no TOML, with the line', from({ '/srv/config.toml': '[server]\nport = 1\nport = 2\n' }),
+    '/srv/config.toml:3: expected a well-formed file (a key or table is already defined, or closed to additions)'],
+  ['what is no JSON, with the line', load('{\n "server": {\n}'), '/srv/config.json:3: expected a well-formed file (a "," or the closing bracket is expected)'],
+  ['a key that stands twice', load('{"server": {},\n"server": {}}'), '/srv/config.json:2: expected a well-formed file (a name stands twice in one object)'],
+  ['an empty file', load(''), '/srv/config.json:1: expected a well-formed file (a value is expected)'],
 ] as const) {
   // Only this: with the file unread nobody knows whether it holds a key and a region.
   test(`The only problem is ${claim}`, () => {
@@ -36,6 +38,28 @@ for (const [claim, loaded, expected] of [
     assert.equal(loaded.config, undefined)
   })
 }
+
+for (const [name, document, line] of [
+  ['config.yaml', 'jwt: {secret: s}\naws:\n  region: us-east-1\nserver:\n  port: 8080 # here\n  timeouts: {header: 5s}\n', 5],
+  ['config.toml', 'jwt.secret = "s"\naws.region = "us-east-1"\n[server]\nport = 8080\ntimeouts.header = "5s"\n', 4],
+  ['config.json', '{"jwt": {"secret": "s"},\n"aws": {"region": "us-east-1"}, "server":\n{"port": 8080, "timeouts": {"header": "5s"}}}', 3],
+] as const) {
+  test(`${name} gives options, and the line of each`, () => {
+    const { config, sources } = from({ [`/srv/${name}`]: document })
+    assert.deepEqual([config?.server.port, config?.server.timeouts.header], [8080, 5000])
+    assert.deepEqual(sources['server.port'], { layer: 'file', where: `/srv/${name}`, line })
+  })
+}
+
+test('A value that a language has and no option takes is refused, not made fit', () => {
+  assert.deepEqual(lines(from({ '/srv/config.toml': 'jwt.secret = 2026-01-01\naws.region = "us-east-1"\nserver.port = 9223372036854775807' })), [
+    '/srv/config.toml:3: server.port: expected an integer from 0 to 65535, found 9223372036854775807',
+    '/srv/config.toml:1: jwt.secret: expected text that is not empty, found a value of another type',
+  ])
+  assert.deepEqual(lines(from({ '/srv/config.yaml': 'jwt: {secret: 0123456789}\naws: {region: us-east-1}' })), [
+    '/srv/config.yaml:1: jwt.secret: expected text that is not empty, found a number',
+  ])
+})
 
 test('Problems of the environment are told even when the file cannot be read', () => {
   assert.deepEqual(lines(load('{', { SERVER__PORT: 'x' })).slice(1), ['SERVER__PORT: server.port: expected an integer from 0 to 65535, found "x"'])

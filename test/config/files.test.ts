@@ -36,7 +36,7 @@ test('A secret of bytes that are no text is refused, not turned into replacement
 test('A folder in the place of a file is a problem, and one of the key of the certificate is no error', () => {
   write('c', '-')
   const { problems } = loadConfig({ args: { config: '.' }, env, cwd: folder })
-  assert.match(formatProblem(problems[0]!), /expected a name that ends in \.json/)
+  assert.match(formatProblem(problems[0]!), /expected a name that ends in \.yaml/)
   const missing = load(write('d.json', '{"jwt": {"secret": "s"}, "server": {"tls": {"cert_file": "no", "key_file": "no"}}}'))
   assert.deepEqual([missing.problems, missing.hints], [[], []])
   assert.equal(load(write('e.json', '{"jwt": {"secret_file": "."}}')).problems[0]?.found, 'EISDIR')

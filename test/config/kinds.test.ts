@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, integer, list, path, pem, secret, size, text, url } from '../../src/config/kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text, url } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -33,6 +33,9 @@ const ROWS: Readonly<Record<string, Row>> = {
     values: [[2048, 2048], [1000, undefined], [2048.5, undefined]] },
   basePath: { kind: basePath, good: { '': '', '/': '', '/bedrock': '/bedrock', '/a/b.c_d-e~/': '/a/b.c_d-e~', '/..a': '/..a' },
     bad: ['bedrock', '//', '/a//', '/a//b', '/a/../b', '/..', '/a/.', '/%2e', '/a?b', '/a#b', '/a b', '/a\\b', '/é', '/a\n'] },
+  endpoint: { kind: endpoint,
+    good: { 'https://GATEWAY.example:8443/': 'https://gateway.example:8443', 'http://127.0.0.1:4566': 'http://127.0.0.1:4566' },
+    bad: ['', 'https://example.com/a', 'http://example.com', 'https://user@example.com'] },
   url: { kind: url,
     good: {
       'https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com': 'https://vpce-1.bedrock-runtime.us-east-1.vpce.amazonaws.com',
