@@ -9,6 +9,7 @@ export const check: Command = {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
     const read = readSetup(values, process)
     if ('setup' in read) {
+      for (const hint of read.setup.hints) process.stdout.write(`${hint}\n`)
       process.stdout.write('the configuration is good\n')
       return 0
     }

@@ -28,6 +28,7 @@ export const serveCommand: Command = {
     const output = batched((text) => process.stdout.write(text))
     const log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
+    for (const hint of read.setup.hints) log.warn('configuration', { hint })
     const running = await start(read.setup, process.env, log).catch((error: NodeJS.ErrnoException) => {
       if (error.syscall !== 'listen') throw error
       process.stderr.write(`cannot listen on ${config.server.host}, port ${config.server.port}: ${error.code}\n`)

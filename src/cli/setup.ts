@@ -10,6 +10,8 @@ export interface Setup {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
+  /** What works but should not stay, as lines for people. */
+  readonly hints: readonly string[]
 }
 
 export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonly string[] }
@@ -20,7 +22,7 @@ export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonl
  * @param files - In place of the disk.
  */
 export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
-  const { config, problems } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
+  const { config, problems, hints } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
   if (config === undefined) return { problems: problems.map(formatProblem) }
   const reader = new Reader()
   const { jwt, server, aws } = config
@@ -30,7 +32,7 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const key = reader.text('server.tls.key_file', server.tls.key_file)
   const ca = reader.text('aws.ca_file', aws.ca_file)
   if (trusted === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, trusted, ca, tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+  return { setup: { config, trusted, ca, hints: hints.map(formatProblem), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
 }
 
 /** Reads files that options name, and remembers what went wrong instead of stopping at it. */
