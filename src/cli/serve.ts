@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util'
 import { staticCredentials } from '../credentials/index.ts'
-import { Authenticator } from '../identity/index.ts'
+import { Authenticator, httpGet } from '../identity/index.ts'
 import { createLog, type Log } from '../log/index.ts'
 import { ByteBudget, type Exchange, handle, type LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
 import { endpointOf, UpstreamClient } from '../upstream/index.ts'
 import { type Command, EXIT_CONFIG, type Terminal } from './command.ts'
+import { environmentProblems } from './gate.ts'
 import { readSetup, type Setup } from './setup.ts'
 
 const EXIT_FAILURE = 1
@@ -19,7 +20,8 @@ export const serveCommand: Command = {
   text: 'runs the proxy (this is what happens when no command is named)',
   async run(args, process) {
     const { values } = parseArgs({ args: [...args], options: { config: { type: 'string' } } })
-    const read = readSetup(values, process)
+    const unsafe = environmentProblems(process.env)
+    const read = unsafe.length > 0 ? { problems: unsafe } : readSetup(values, process)
     if ('problems' in read) {
       for (const problem of read.problems) process.stderr.write(`${problem}\n`)
       return EXIT_CONFIG
@@ -54,7 +56,7 @@ export interface Running {
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
   const { house, client, live } = furnish(setup, env, log, () => door.closing)
-  const ready = new Map([['credentials', () => hasCredentials(house)], ['draining', () => !draining]])
+  const ready = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   const base = config.server.base_path
   const door: Door = new Door(doorOptions(setup), (exchange) => {
     const path = pathBelow(exchange, base)
@@ -77,6 +79,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       await door.drain(() => log.info('turning away'))
       clearTimeout(timer)
       client.close()
+      house.authenticator.close()
       return cut
     },
   }
@@ -85,8 +88,8 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 /** Time for the exception frames of a forced end to reach their clients. */
 const LAST_WORDS_MS = 500
 
-function furnish({ config, trusted, ca }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
-  const { aws, jwt, server } = config
+function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
+  const { aws, server } = config
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
   const client = new UpstreamClient({ ...timeouts, ca })
   const live: LiveAnswers = new Set()
@@ -94,11 +97,7 @@ function furnish({ config, trusted, ca }: Setup, env: Terminal['env'], log: Log,
   const overrides = { runtime: aws.endpoint, control: aws.control_endpoint ?? aws.endpoint, mantle: aws.mantle_endpoint ?? aws.endpoint }
   const options = { region: aws.region ?? 'us-east-1', fips: aws.fips, dualStack: aws.dual_stack, overrides }
   const house: ProxyDependencies = {
-    authenticator: new Authenticator({
-      trusted,
-      rules: { issuer: jwt.issuer, audiences: jwt.audience, leewayS: jwt.leeway / 1000, maxLifetimeS: jwt.max_lifetime === undefined ? undefined : jwt.max_lifetime / 1000 },
-      names: { user: jwt.user_claims, groups: jwt.groups_claims, required: jwt.required_claims },
-    }),
+    authenticator: new Authenticator(issuers, { nowMs: Date.now, random: Math.random, after, client: httpGet, log }),
     credentials: staticCredentials(env, { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token }),
     endpoints: { runtime: endpointOf('runtime', options), control: endpointOf('control', options), mantle: endpointOf('mantle', options) },
     client, live, log, closing,
@@ -111,6 +110,11 @@ function furnish({ config, trusted, ca }: Setup, env: Terminal['env'], log: Log,
     nowMs: Date.now,
   }
   return { house, client, live }
+}
+
+function after(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs).unref()
+  return () => clearTimeout(timer)
 }
 
 function doorOptions({ config: { server }, tls }: Setup) {

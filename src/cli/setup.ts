@@ -1,12 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { type Config, type Files, formatProblem, loadConfig } from '../config/index.ts'
-import { IdentityError, type TrustedKeys, trustedKeys } from '../identity/index.ts'
+import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import type { Terminal } from './command.ts'
 
-/** A configuration that can be served: read, checked, and with the keys it names. */
+/** A configuration that can be served: read, checked, and with the files it names. */
 export interface Setup {
   readonly config: Config
-  readonly trusted: TrustedKeys
+  readonly issuers: readonly TrustedIssuer[]
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
@@ -27,12 +27,22 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const reader = new Reader()
   const { jwt, server, aws } = config
   const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
-  const trusted = reader.attempt(() => trustedKeys({ secret: jwt.secret, publicKey: jwt.public_key, jwks, algorithms: jwt.algorithms }))
+  const issuers = reader.attempt(() => trustedIssuers([issuerOptions(jwt, jwks)]))
   const cert = reader.text('server.tls.cert_file', server.tls.cert_file)
   const key = reader.text('server.tls.key_file', server.tls.key_file)
   const ca = reader.text('aws.ca_file', aws.ca_file)
-  if (trusted === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, trusted, ca, hints: hints.map(formatProblem), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+  if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
+  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+}
+
+const MAX_STALE_MS = 86_400_000
+
+function issuerOptions(jwt: Config['jwt'], jwks: string | undefined): IssuerOptions {
+  return {
+    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks, maxStaleMs: MAX_STALE_MS, algorithms: jwt.algorithms, audiences: jwt.audience,
+    leewayS: jwt.leeway / 1000, maxLifetimeS: jwt.max_lifetime === undefined ? undefined : jwt.max_lifetime / 1000,
+    names: { user: jwt.user_claims, groups: jwt.groups_claims, required: jwt.required_claims },
+  }
 }
 
 /** Reads files that options name, and remembers what went wrong instead of stopping at it. */

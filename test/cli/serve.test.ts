@@ -147,6 +147,15 @@ test('a secret that is too short or publicly known ends the program with 78, and
   }
 })
 
+for (const name of ['NODE_DEBUG', 'NODE_EXTRA_CA_CERTS', 'NODE_TLS_REJECT_UNAUTHORIZED']) {
+  test(`${name} in the environment ends the program with 78`, async () => {
+    const program = serve({ [name]: '0' })
+    assert.equal(await program.ended(), 78)
+    assert.match(program.stderr.at(-1)!, new RegExp(`^${name} is set: it .*; unset it$`))
+    assert.equal(program.stdout.length, 0)
+  })
+}
+
 test('a port that is taken ends the program with an error that says so', async () => {
   const program = serve({ SERVER__PORT: String(bedrock.port) })
   assert.equal(await program.ended(), 1)

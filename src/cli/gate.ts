@@ -1,0 +1,22 @@
+/** Variables by which Node prints tokens, trusts more, runs other code or writes files; what each would do, for the message. */
+const FORBIDDEN: readonly (readonly [name: string, effect: string])[] = [
+  ['NODE_DEBUG', 'prints tokens and signatures'],
+  ['NODE_DEBUG_NATIVE', 'prints what is sent and received'],
+  ['NODE_OPTIONS', 'loads code and changes what is checked'],
+  ['NODE_PATH', 'loads code from other folders'],
+  ['NODE_TLS_REJECT_UNAUTHORIZED', 'turns off the check of certificates'],
+  ['NODE_EXTRA_CA_CERTS', 'adds authorities that are trusted'],
+  ['NODE_USE_SYSTEM_CA', 'adds authorities that are trusted'],
+  ['NODE_USE_ENV_PROXY', 'sends requests to a proxy of the environment'],
+  ['OPENSSL_CONF', 'changes what OpenSSL allows'],
+  ['SSL_CERT_FILE', 'changes the authorities that are trusted'],
+  ['SSL_CERT_DIR', 'changes the authorities that are trusted'],
+  ['NODE_V8_COVERAGE', 'writes files'],
+  ['NODE_COMPILE_CACHE', 'writes files'],
+  ['NODE_REDIRECT_WARNINGS', 'writes files'],
+]
+
+/** Refusals, as lines for people, for variables that could undo what the proxy promises. An auditor's unit sets none of them. */
+export function environmentProblems(env: Readonly<Record<string, string | undefined>>): string[] {
+  return FORBIDDEN.filter(([name]) => env[name]).map(([name, effect]) => `${name} is set: it ${effect}; unset it`)
+}
