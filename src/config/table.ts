@@ -3,7 +3,7 @@ import type { Option } from './schema.ts'
 
 /** The options as a Markdown table, for the README: one row each, in the order of the schema. Ends with a newline. */
 export function optionsTable(): string {
-  const head = ['Option', 'Variable', 'Kind', 'Default', 'On reload', 'What it is', 'When it is wrong']
+  const head = ['Option', 'Variable', 'Kind', 'Default', 'What it is', 'When it is wrong']
   return [head, head.map(() => '---'), ...[...OPTIONS].map(([name, option]) => row(name, option))]
     .map((cells) => `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`)
     .join('')
@@ -16,7 +16,6 @@ function row(name: string, option: Option): readonly string[] {
     ways.map(({ variable }) => code(variable)).join(', '),
     option.kind.name,
     option.default ? code(option.default) : 'none',
-    option.reload === 'live' ? 'taken' : 'needs a restart',
     option.text,
     option.wrong,
   ]
