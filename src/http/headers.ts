@@ -41,6 +41,8 @@ export interface RequestFields {
  * @throws HttpError - for anything the sender could have caused.
  */
 export function requestFields(raw: readonly string[], version: string): RequestFields {
+  // llhttp takes HTTP/0.9 and a request line of "HTTP/2.0" too.
+  if (version !== '1.1' && version !== '2' && version !== '1.0') throw new HttpError('HTTP_BAD_VERSION', 'the HTTP version is not known')
   if (raw.length > 2 * MAX_HEADER_LINES) throw new HttpError('HTTP_TOO_MANY_HEADERS', 'too many header lines')
   const values = new Map<string, string>()
   const forward: string[] = []

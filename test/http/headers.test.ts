@@ -50,6 +50,10 @@ test('requestFields() takes a request of HTTP/1.0 without a Host', () => {
   assert.equal(requestFields([], '1.0').get('host'), undefined)
 })
 
+test('requestFields() refuses versions of HTTP that nobody speaks', () => {
+  for (const version of ['0.9', '1.2', '2.0', '']) refused('HTTP_BAD_VERSION', HOST, version)
+})
+
 test('requestFields() accepts transfer-encoding only as "chunked" on HTTP/1.1', () => {
   assert.equal(requestFields([...HOST, 'Transfer-Encoding', 'Chunked'], '1.1').get('transfer-encoding'), 'Chunked')
   for (const value of ['gzip, chunked', ',chunked', 'identity', 'chunked, chunked', 'xchunked', '']) refused('HTTP_BAD_FRAMING', [...HOST, 'Transfer-Encoding', value])
