@@ -4,9 +4,10 @@ import { createServer as createH2Server, type Http2Server, type ServerHttp2Sessi
 import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS } from '../proxy/index.ts'
+import type { Exchange } from '../proxy/index.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
+import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
 import { keepSession } from './session.ts'
 
 export interface DoorOptions {
@@ -105,13 +106,13 @@ export class Door {
     // 0: all lines are kept and counted by us. With a limit Node 20 drops what is beyond it without a word.
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections
-    const take = (awaitsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-      handler(new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining))
-    }
-    server.on('request', take(false)).on('checkContinue', take(true))
-    server.on('checkExpectation', (_request, response) => plainAnswer(response, 'EXPECTATION_UNKNOWN'))
+    const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
+      new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining)
+    server.on('request', (request, response) => handler(exchange(request, response)))
+    server.on('checkContinue', (request, response) => handler(exchange(request, response, true)))
+    server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN'))
     server.on('clientError', refuseBroken)
-    server.on('connect', (_request, socket: Socket) => writeRefusal(socket, 'UNKNOWN_METHOD'))
+    server.on('connect', (_request, socket: Socket) => refuseConnection(socket, 'UNKNOWN_METHOD'))
     return server
   }
 
@@ -171,26 +172,4 @@ function sniff(socket: Socket, maxMs: number, hand: (socket: Socket, isH2: boole
     socket.off('readable', onReadable).off('end', onEnd).off('close', settle).off('error', onEnd)
   }
   socket.on('readable', onReadable).on('end', onEnd).on('close', settle).on('error', onEnd)
-}
-
-/** What node:http itself refuses to read. The connection ends; nothing of what was sent is repeated. */
-function refuseBroken(error: Error & { code?: string }, socket: Socket): void {
-  const codes: Readonly<Record<string, ProblemCode>> = { HPE_HEADER_OVERFLOW: 'HTTP_TOO_MANY_HEADERS', ERR_HTTP_REQUEST_TIMEOUT: 'BODY_TIMEOUT' }
-  if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-  writeRefusal(socket, codes[error.code ?? ''] ?? 'HTTP_BAD_FRAMING')
-}
-
-function writeRefusal(socket: Socket, code: ProblemCode): void {
-  const { status } = PROBLEMS[code]
-  const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
-  let head = `HTTP/1.1 ${status} \r\nConnection: close\r\n`
-  for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
-  socket.on('error', () => undefined)
-  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]))
-  socket.destroySoon()
-}
-
-function plainAnswer(response: ServerResponse, code: ProblemCode): void {
-  const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
-  response.writeHead(PROBLEMS[code].status, [...fields, 'Connection', 'close']).end(body)
 }

@@ -68,10 +68,13 @@ export class Http1Exchange implements Exchange {
   answer(status: number, fields: readonly string[], body: Buffer): void {
     const response = this.#response
     const unread = this.hasBody && !this.#request.complete
+    // RFC 9110 §9.3.2: of a HEAD the head alone is answered; node:http throws where more is written.
+    const text = this.method === 'HEAD' ? undefined : body
     response.writeHead(status, this.#withConnection(fields, unread) as string[])
-    if (!unread || this.#awaitsContinue) return void response.end(body)
+    if (!unread || this.#awaitsContinue) return void response.end(text)
     // The client has its whole answer now. To end it would close the connection under its upload: that comes after the rest is read.
-    response.write(body)
+    if (text === undefined) response.flushHeaders()
+    else response.write(text)
     drainAway(this.body, () => response.end())
   }
 

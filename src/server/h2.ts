@@ -66,7 +66,7 @@ export class Http2Exchange implements Exchange {
   }
 
   #finish(status: number, fields: readonly string[], body: Buffer): void {
-    if (!this.body.destroyed) this.begin(status, fields, true).end(body)
+    if (!this.body.destroyed) this.begin(status, fields, true).end(this.method === 'HEAD' ? undefined : body)
   }
 
   #inform(status: number): void {
