@@ -1,4 +1,6 @@
-import type { Exchange } from '../proxy/index.ts'
+import { HttpError, requestFields } from '../http/index.ts'
+import type { Exchange, ProblemCode } from '../proxy/index.ts'
+import { refuse } from './refusal.ts'
 
 /** What must be so before this host should get requests; the names are all that a stranger is told. */
 export type ReadinessChecks = ReadonlyMap<string, () => boolean>
@@ -11,16 +13,30 @@ export type ReadinessChecks = ReadonlyMap<string, () => boolean>
 export function servePage(exchange: Exchange, path: string, checks: ReadinessChecks): boolean {
   const page = PAGES.get(path)
   if (page === undefined) return false
-  if (exchange.method !== 'GET' && exchange.method !== 'HEAD') {
-    send(exchange, 405, { message: 'Only GET is known here.' }, ['Allow', 'GET, HEAD'])
-    return true
-  }
-  const { status, json } = page(checks)
-  send(exchange, status, json, [])
+  const flaw = flawOf(exchange)
+  if (flaw !== undefined) refuse(exchange, flaw, flaw === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
+  else send(exchange, page(checks))
   return true
 }
 
-type Page = (checks: ReadinessChecks) => { readonly status: number; readonly json: object }
+/** A page is held to the rules of any request: health checks that read theirs in another way have opened other proxies. */
+function flawOf({ fields, protocol, method, hasBody }: Exchange): ProblemCode | undefined {
+  try {
+    requestFields(fields, protocol)
+  } catch (error) {
+    if (error instanceof HttpError) return error.code
+    throw error
+  }
+  if (method !== 'GET' && method !== 'HEAD') return 'UNKNOWN_METHOD'
+  return hasBody ? 'BODY_NOT_ALLOWED' : undefined
+}
+
+interface State {
+  readonly status: number
+  readonly json: object
+}
+
+type Page = (checks: ReadinessChecks) => State
 
 const alive: Page = () => ({ status: 200, json: { status: 'ok' } })
 
@@ -31,8 +47,7 @@ const ready: Page = (checks) => {
 
 const PAGES: ReadonlyMap<string, Page> = new Map([['/health', alive], ['/health/live', alive], ['/health/ready', ready]])
 
-function send(exchange: Exchange, status: number, json: object, fields: readonly string[]): void {
+function send(exchange: Exchange, { status, json }: State): void {
   const text = Buffer.from(JSON.stringify(json))
-  const head = ['Content-Type', 'application/json', 'Content-Length', String(text.length), 'Cache-Control', 'no-store', ...fields]
-  exchange.answer(status, head, exchange.method === 'HEAD' ? Buffer.alloc(0) : text)
+  exchange.answer(status, ['Content-Type', 'application/json', 'Content-Length', String(text.length), 'Cache-Control', 'no-store'], text)
 }

@@ -1,0 +1,61 @@
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { ask, PROTOCOLS } from '../kit/client.ts'
+import { BEARER, openHouse, statuses } from './kit.ts'
+
+const house = await openHouse()
+
+for (const protocol of PROTOCOLS) {
+  test(`${protocol}: a HEAD is answered like the GET or POST, without a body`, async () => {
+    for (const [path, status] of [['/health', 200], ['/health/ready', 200], ['/nowhere', 404], ['/model/x/invoke', 405], ['/a//../b', 404]] as const) {
+      const got = await ask(protocol, house.proxy.port, path, { method: 'HEAD' })
+      assert.deepEqual({ status: got.status, body: got.body.length, complete: got.complete }, { status, body: 0, complete: true }, path)
+    }
+  })
+
+  test(`${protocol}: health is a page for GET and HEAD`, async () => {
+    const got = await ask(protocol, house.proxy.port, '/health', { method: 'GET' })
+    assert.equal(got.body.toString(), '{"status":"ok"}')
+    const other = await ask(protocol, house.proxy.port, '/health', { method: 'DELETE' })
+    assert.equal(other.status, 405)
+    assert.equal(other.headers.allow, 'GET, HEAD')
+  })
+}
+
+const get = (target: string, lines = 'Host: a\r\n', verb = 'GET') => `${verb} ${target} HTTP/1.1\r\n${lines}${BEARER}\r\n`
+
+// What opened other proxies: their health check was decided by one spelling of a request and the rest by another.
+const ROWS: readonly (readonly [name: string, bytes: string, statuses: readonly number[]])[] = [
+  ['a query that names an operation', get('/health?x=/model/m/invoke'), [200]],
+  ['an encoded query', get('/health%3Fx=/model/m/invoke'), [404]],
+  ['a User-Agent of a health checker', get('/foundation-models', 'Host: a\r\nUser-Agent: GoogleHC/1.0\r\n').replace(BEARER, ''), [401]],
+  ['a fragment', get('/health#/../foundation-models'), [400]],
+  ['dot segments behind it', get('/health/../foundation-models'), [404]],
+  ['encoded dot segments behind it', get('/health/%2e%2e/foundation-models'), [404]],
+  ['a slash behind it', get('/health/'), [404]],
+  ['two slashes before it', get('//health'), [400]],
+  ['path parameters', get('/health;/foundation-models'), [404]],
+  ['absolute form', get('http://a/health'), [400]],
+  ['X-Original-URL and its kin', get('/health', 'Host: a\r\nX-Original-URL: /foundation-models\r\nX-Rewrite-URL: /foundation-models\r\nX-Forwarded-Uri: /foundation-models\r\n'), [200]],
+  ['X-HTTP-Method-Override', get('/health', 'Host: a\r\nX-HTTP-Method-Override: POST\r\n'), [200]],
+  ['a POST', get('/health', 'Host: a\r\nContent-Length: 0\r\n', 'POST'), [405]],
+  ['two Hosts', get('/health', 'Host: a\r\nHost: b\r\n'), [400]],
+  ['no Host', get('/health', ''), [400]],
+  ['a Host with userinfo', get('/health', 'Host: a@b\r\n'), [400]],
+  ['HTTP/2.0 without HTTP/2', get('/health').replace('HTTP/1.1', 'HTTP/2.0'), [400]],
+  ['transfer-encoding of two codings', `${get('/health', 'Host: a\r\nTransfer-Encoding: gzip, chunked\r\n')}0\r\n\r\n`, [400]],
+  ['a request as its body', `${get('/health', 'Host: a\r\nContent-Length: 41\r\n')}GET /foundation-models HTTP/1.1\r\nHost: a\r\n`, [400]],
+  ['HTTP/1.0 without a Host, as load balancers ask', 'GET /health HTTP/1.0\r\n\r\n', [200]],
+]
+
+describe('health leads nowhere else', { concurrency: true }, () => {
+  for (const [name, bytes, expected] of ROWS) {
+    test(`health with ${name} is answered ${expected.join()}`, async () => {
+      assert.deepEqual(statuses(await house.send(bytes)), expected)
+    })
+  }
+})
+
+test('nothing of all this reached Bedrock', () => {
+  assert.deepEqual(house.bedrock.seen, [])
+})
