@@ -44,8 +44,7 @@ export class FrameCursor {
   #begin(): void {
     const totalLength = this.#prelude.readUInt32BE(0)
     const headersLength = this.#prelude.readUInt32BE(4)
-    const fits = totalLength >= MIN_MESSAGE_LENGTH && headersLength <= totalLength - MIN_MESSAGE_LENGTH
-    this.#lost = !fits || !preludeChecksumFits(this.#prelude)
+    this.#lost = headersLength > totalLength - MIN_MESSAGE_LENGTH || !preludeChecksumFits(this.#prelude)
     this.#rest = totalLength - PRELUDE_LENGTH
     this.#preludeLength = 0
   }

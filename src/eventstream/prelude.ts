@@ -22,11 +22,10 @@ export interface Prelude {
  */
 export function readPrelude(bytes: Buffer, maxBytes: number): Prelude {
   const totalLength = bytes.readUInt32BE(0)
-  if (totalLength < MIN_MESSAGE_LENGTH) throw new EventStreamError('EVENTSTREAM_LENGTH', 'total length is under 16')
   if (totalLength > maxBytes) throw new EventStreamError('EVENTSTREAM_TOO_LARGE', 'total length is over the limit')
   const headersLength = bytes.readUInt32BE(4)
   const payloadLength = totalLength - MIN_MESSAGE_LENGTH - headersLength
-  if (payloadLength < 0) throw new EventStreamError('EVENTSTREAM_LENGTH', 'headers are longer than the message')
+  if (payloadLength < 0) throw new EventStreamError('EVENTSTREAM_LENGTH', 'total length has no room for the headers')
   checkLimits(headersLength, payloadLength)
   if (!preludeChecksumFits(bytes)) throw new EventStreamError('EVENTSTREAM_PRELUDE_CHECKSUM', 'CRC of the prelude does not fit')
   return { totalLength, headersLength }

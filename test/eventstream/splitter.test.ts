@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { encodeMessage, eventMessage, Splitter } from '../../src/eventstream/index.ts'
 import { countWork, mended, pieces, prelude, refusal, sealed, split } from './kit.ts'
 
@@ -35,6 +37,38 @@ test('a message that came in pieces is a copy: a later write to the chunks does 
   assert.deepEqual(frame?.bytes, ONE)
 })
 
+test('a message given out stays what it was while later ones arrive in pieces', () => {
+  const splitter = new Splitter()
+  const frames = [...pieces(Buffer.concat([ONE, TWO, THREE]), 1)].flatMap((chunk) => [...splitter.push(chunk)])
+  assert.deepEqual(frames.map(({ bytes }) => bytes), [ONE, TWO, THREE])
+})
+
+test('headers are decoded once', () => {
+  for (const frame of new Splitter().push(ONE)) assert.equal(frame.headers, frame.headers)
+})
+
+test('a splitter that waits, or has met a fault, keeps no chunk alive', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  const pushed = (splitter: Splitter, bytes: Buffer): WeakRef<Buffer> => {
+    const chunk = Buffer.from(bytes)
+    try {
+      for (const frame of splitter.push(chunk)) assert.deepEqual(frame.bytes, ONE)
+    } catch (error) {
+      refusal('EVENTSTREAM_PRELUDE_CHECKSUM')(error)
+    }
+    return new WeakRef(chunk)
+  }
+  const splitters = [new Splitter(), new Splitter(), new Splitter()]
+  const streams = [ONE, Buffer.concat([ONE, TWO.subarray(0, 30)]), Buffer.concat([ONE, flipped(TWO, 8)])]
+  const chunks = splitters.map((splitter, index) => pushed(splitter, streams[index]!))
+  // A WeakRef holds what it refers to until the turn of the event loop is over.
+  await new Promise(setImmediate)
+  collect()
+  assert.deepEqual(chunks.map((chunk) => chunk.deref()), [undefined, undefined, undefined])
+  assert.throws(() => splitters[2]!.end(), refusal('EVENTSTREAM_PRELUDE_CHECKSUM'))
+})
+
 test('messages before a fault are given out, then the fault, and from then on the same fault', () => {
   const splitter = new Splitter()
   const seen: string[] = []
@@ -53,6 +87,15 @@ test('messages before a fault are given out, then the fault, and from then on th
   assert.deepEqual(seen, ['{"n":1}', '{"n":2}'])
   assert.equal(faults.length, 3)
   assert.ok(faults.every((fault) => fault === faults[0] && refusal('EVENTSTREAM_PRELUDE_CHECKSUM')(fault)))
+})
+
+test('end() repeats a fault met in pieces, and does not call it a truncation', () => {
+  const splitter = new Splitter()
+  assert.throws(() => [...pieces(flipped(ONE, 20), 1)].forEach((chunk) => payloads(splitter, chunk)), refusal('EVENTSTREAM_MESSAGE_CHECKSUM'))
+  assert.throws(() => splitter.end(), refusal('EVENTSTREAM_MESSAGE_CHECKSUM'))
+  const inPrelude = new Splitter()
+  assert.throws(() => [...pieces(flipped(ONE, 8), 1)].forEach((chunk) => payloads(inPrelude, chunk)), refusal('EVENTSTREAM_PRELUDE_CHECKSUM'))
+  assert.throws(() => inPrelude.end(), refusal('EVENTSTREAM_PRELUDE_CHECKSUM'))
 })
 
 test('a header fault is of its message alone: the next message is read', () => {
@@ -100,6 +143,7 @@ test('maxBytes is 4 MiB unless told, and counts the whole message', () => {
   assert.equal(split([prelude(4 * 1024 * 1024, 0)]).code, 'EVENTSTREAM_TRUNCATED')
   assert.equal(split([prelude(4 * 1024 * 1024 + 1, 0)]).code, 'EVENTSTREAM_TOO_LARGE')
   assert.equal(split([ONE], ONE.length).code, undefined)
+  assert.equal(split([sealed(Buffer.alloc(0))], 16).code, undefined)
   assert.equal(split([ONE], ONE.length - 1).code, 'EVENTSTREAM_TOO_LARGE')
 })
 
