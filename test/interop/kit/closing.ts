@@ -1,0 +1,91 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { conformance, readJson } from '../../kit/vectors.ts'
+import type { Client, Shown } from './client.ts'
+import { askedAbout } from './conversation.ts'
+import { SECRET_ACCESS_KEY } from './signature.ts'
+import { type SituationName, SITUATIONS } from './situations.ts'
+import { JWT_SECRET, TOKENS } from './token.ts'
+import { bedrock, startedPrograms } from './world.ts'
+
+/** A cell of the table: what one client made of one situation. */
+export interface Row {
+  readonly client: Client
+  readonly name: SituationName
+  readonly shown: Shown
+  readonly status: number | undefined
+  readonly attempts: number
+}
+
+/** The last tests of a file: what can be said when everything has been tried. */
+export function closing(title: string, clients: readonly Client[] = [], rows: readonly Row[] = []): void {
+  test('the programs end in good order, their logs have every attempt, and no secret came out', async () => {
+    const programs = await startedPrograms().finally(() => bedrock.stop())
+    await Promise.all(programs.map((program) => program.stop()))
+    const requests = programs.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'request'))
+    for (const [model, attempts] of askedAbout) {
+      assert.equal(requests.filter(({ subject }) => subject === model).length, attempts, `lines about ${model}`)
+    }
+    for (const secret of [JWT_SECRET, SECRET_ACCESS_KEY, ...Object.values(TOKENS)]) {
+      assert.ok(secret === undefined || !programs.some((program) => program.output.includes(secret)), 'a secret came out')
+    }
+  })
+
+  test('the stand-in found nothing wrong: every signature right, every path canonical, no token leaked', () => {
+    assert.deepEqual(bedrock.faults, [])
+  })
+
+  if (clients.length > 0) test('client × situation', () => console.log(table(title, clients, rows)))
+  if (!clients.some(({ matrix }) => matrix !== undefined)) return
+  conformance('bedrock-contract', (folder) => {
+    test('clients fail as error-matrix.json recorded it', () => compare(readJson<Matrix>(folder, 'error-matrix.json'), rows))
+  })
+}
+
+interface Matrix {
+  readonly cases: readonly {
+    readonly case: string
+    readonly client: string
+    readonly response?: { readonly status: number; readonly body: string }
+    readonly saw: { readonly class: string; readonly name?: string; readonly message: string; readonly attempts: number }
+  }[]
+}
+
+/** Where we send more than the recorded case had, and clients heed it. */
+const DEVIATIONS: ReadonlyMap<string, string> = new Map([
+  ['anthropic-bedrock-sdk js, 408-ModelTimeout', 'x-should-retry: false: one attempt where it recorded three'],
+])
+
+function compare({ cases }: Matrix, rows: readonly Row[]): void {
+  for (const { client, name, shown, attempts } of rows) {
+    const situation = SITUATIONS.get(name)!
+    const matrixClient = client.matrix?.[situation.asks]
+    const recorded = cases.find((one) => one.case === situation.matrix && one.client === matrixClient)
+    if (recorded === undefined) continue
+    const { saw } = recorded
+    const answer = JSON.parse(cases.find((one) => one.case === situation.matrix && one.response)!.response!.body) as { message?: string; Message?: string }
+    const message = saw.message.replace(answer.message ?? answer.Message!, () => situation.message)
+    const about = `${matrixClient}, ${situation.matrix}`
+    assert.deepEqual({ error: shown.error, message: shown.message }, { error: saw.name ?? saw.class, message }, about)
+    if (!DEVIATIONS.has(about)) assert.equal(attempts, saw.attempts, about)
+  }
+}
+
+/** Situations with what each client made of them; clients that agree share a line. */
+function table(title: string, clients: readonly Client[], rows: readonly Row[]): string {
+  const cells: string[][] = [['situation', 'error', 'status', 'tries', 'client', 'message']]
+  for (const name of SITUATIONS.keys()) {
+    const groups = new Map<string, string[]>()
+    for (const { client, shown, status = '-', attempts } of rows.filter((row) => row.name === name)) {
+      const outcome = JSON.stringify([shown.error, String(status), String(attempts), shown.message])
+      groups.set(outcome, [...(groups.get(outcome) ?? []), client.name])
+    }
+    for (const [outcome, names] of groups) {
+      const [error = '', status = '', attempts = '', message = ''] = JSON.parse(outcome) as string[]
+      cells.push([name, error, status, attempts, names.length === clients.length ? 'all' : names.join(' + '), message])
+    }
+  }
+  const widths = cells[0]!.map((_, i) => Math.max(...cells.map((row) => row[i]!.length)))
+  const lines = cells.map((row) => row.map((cell, i) => cell.padEnd(widths[i]!)).join('  ').trimEnd())
+  return [`${title}: ${clients.map(({ name }) => name).join(' + ')}`, ...lines].join('\n')
+}

@@ -1,0 +1,93 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { describe, test } from 'node:test'
+import type { Client } from './client.ts'
+import { type Attempt, converse, type Outcome, type Topic } from './conversation.ts'
+import { closing, type Row } from './closing.ts'
+import { streamAnswer, TEXT, TOOL } from './model.ts'
+import { type SituationName, SITUATIONS } from './situations.ts'
+import { speak, speakInTurn } from './standin.ts'
+import { bedrock } from './world.ts'
+
+/** What a client is expected to make of a situation: the error, how often it tries, and its words where they are more than the message itself. */
+export type Expected = readonly [error: string, attempts: number, words?: string | RegExp]
+export type Expectations = Readonly<Partial<Record<SituationName, Expected>>>
+
+/** Tries the clients of one file, kinds of `title`: they speak, they fail as expected, and nothing odd was seen by anybody meanwhile. */
+export function interop(title: string, clients: readonly Client[], expectations: (client: Client) => Expectations): void {
+  const rows: Row[] = []
+  describe(title, { concurrency: 2 }, () => {
+    for (const client of clients) {
+      describe(client.name, { concurrency: true, timeout: 60_000 }, () => {
+        itSpeaks(client)
+        if (client.stream !== undefined) itHearsStreams(client)
+        for (const [name, expected] of Object.entries(expectations(client)) as [SituationName, Expected][]) itFails(client, name, expected, rows)
+      })
+    }
+  })
+  closing(title, clients, rows)
+}
+
+function itSpeaks(client: Client): void {
+  test('hears the whole answer', async () => {
+    const outcome = await succeed(client, { name: 'plain' })
+    assert.equal(outcome.said!.text, TEXT)
+  })
+  if (!client.sendsBodies) return
+  test('calls a tool', async () => {
+    const outcome = await succeed(client, { name: 'tool', tool: true, aws: speak('tool') })
+    assert.deepEqual(outcome.said!.tool, TOOL)
+    assert.ok(bedrock.of(outcome.model)[0]!.text().includes(TOOL.name))
+  })
+  test('sends 20 MB, and not a byte is changed', async () => {
+    const outcome = await succeed(client, { name: 'upload', prompt: randomBytes(10_000_000).toString('hex') })
+    assert.ok(outcome.attempts[0]!.bytes > 20_000_000)
+  })
+}
+
+function itHearsStreams(client: Client): void {
+  for (const speech of ['words', 'tool'] as const) {
+    test(`hears each event of a stream (${speech}) before the next one is sent`, async () => {
+      let events = 0
+      const { model, said } = await succeed(client, { name: `stream ${speech}`, asks: 'stream', tool: speech === 'tool', aws: speakInTurn(speech), heard: () => { events++ } })
+      assert.equal(events, streamAnswer(bedrock.of(model)[0]!.kind, speech).length)
+      if (speech === 'words') assert.equal(said!.text, TEXT)
+      else assert.deepEqual(said!.tool, TOOL)
+    })
+  }
+}
+
+/** One attempt, and what the client's transport sent is what the stand-in got. */
+async function succeed(client: Client, topic: Topic): Promise<Outcome> {
+  const outcome = await converse(client, topic)
+  if (outcome.error !== undefined) throw outcome.error
+  assert.equal(outcome.attempts.length, 1)
+  assert.deepEqual(bedrock.of(outcome.model).map(({ sha256 }) => sha256), [outcome.attempts[0]!.sha256])
+  return outcome
+}
+
+function itFails(client: Client, name: SituationName, [error, tries, words]: Expected, rows: Row[]): void {
+  test(`${name}: ${error}, ${tries === 1 ? 'one try' : `${tries} tries`}`, async () => {
+    const situation = SITUATIONS.get(name)!
+    const prompt = 'x'.repeat(situation.promptBytes ?? 5)
+    const outcome = await converse(client, { name, prompt, ...situation })
+    assert.ok(outcome.error !== undefined, 'the client took the answer for complete')
+    const { attempts, model } = outcome
+    const shown = client.show(outcome.error)
+    rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
+    assert.equal(shown.error, error, `${shown.error}: ${shown.message}`)
+    const expectedWords = words ?? client.words?.(situation.status, situation.message) ?? situation.message
+    if (typeof expectedWords === 'string') assert.equal(shown.message, expectedWords)
+    else assert.match(shown.message, expectedWords)
+    assert.equal(attempts.length, tries, 'attempts')
+    for (const attempt of attempts) assertAnswer(attempt, situation)
+    const reached = situation.reachesAws === true ? tries : 0
+    await bedrock.reached(model, reached)
+    assert.equal(bedrock.of(model).length, reached, 'requests that reached AWS')
+  })
+}
+
+function assertAnswer({ status, headers = {} }: Attempt, expected: { readonly status: number; readonly headers?: Readonly<Record<string, string | null>> }): void {
+  assert.equal(status, expected.status)
+  for (const [name, value] of Object.entries(expected.headers ?? {})) assert.equal(headers[name] ?? null, value, name)
+}
