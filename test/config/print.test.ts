@@ -1,0 +1,16 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { effectiveOptions } from '../../src/config/index.ts'
+import { load } from './kit.ts'
+
+test('effectiveOptions() shows value, unit and source of every option, and no secret', () => {
+  const { config, sources } = load('{"jwt": {"secret": "hush-hush"},\n"server": {"drain_timeout": "2s"},\n"aws": {"region": "us-east-1"}}', { SERVER__MAX_BODY: '1KiB', AWS__SESSION_TOKEN: '' })
+  const options = effectiveOptions(config!, sources)
+  const row = (wanted: string) => options.find(({ name }) => name === wanted)
+  assert.deepEqual(row('server.port'), { name: 'server.port', value: '3000', source: 'default' })
+  assert.deepEqual(row('server.drain_timeout'), { name: 'server.drain_timeout', value: '2000ms', source: '/srv/config.json:2' })
+  assert.deepEqual(row('server.max_body'), { name: 'server.max_body', value: '1024 bytes', source: 'SERVER__MAX_BODY' })
+  assert.deepEqual(row('jwt.secret'), { name: 'jwt.secret', value: '[secret]', source: '/srv/config.json:1' })
+  assert.deepEqual(row('jwt.issuer'), { name: 'jwt.issuer', value: 'none', source: 'default' })
+  assert.ok(!JSON.stringify(options).includes('hush'))
+})
