@@ -7,6 +7,7 @@ import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
 import { endpointOf, UpstreamClient } from '../upstream/index.ts'
 import { type Command, EXIT_CONFIG, type Terminal } from './command.ts'
+import { endpointOptions } from './egress.ts'
 import { environmentProblems } from './gate.ts'
 import { readSetup, type Setup } from './setup.ts'
 
@@ -93,9 +94,7 @@ function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log,
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
   const client = new UpstreamClient({ ...timeouts, ca })
   const live: LiveAnswers = new Set()
-  // An endpoint of one's own is a wall: nothing goes to a public host beside it unless that is named too.
-  const overrides = { runtime: aws.endpoint, control: aws.control_endpoint ?? aws.endpoint, mantle: aws.mantle_endpoint ?? aws.endpoint }
-  const options = { region: aws.region ?? 'us-east-1', fips: aws.fips, dualStack: aws.dual_stack, overrides }
+  const options = endpointOptions(config)
   const house: ProxyDependencies = {
     authenticator: new Authenticator(issuers, { nowMs: Date.now, random: Math.random, after, client: httpGet, log }),
     credentials: staticCredentials(env, { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token }),

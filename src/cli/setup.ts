@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { type Config, type Files, formatProblem, loadConfig } from '../config/index.ts'
+import { type Config, type EffectiveOption, effectiveOptions, type Files, formatProblem, loadConfig } from '../config/index.ts'
 import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import type { Terminal } from './command.ts'
 
@@ -10,6 +10,8 @@ export interface Setup {
   readonly tls: { readonly cert: string; readonly key: string } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
+  /** Every option as it counts, and where it comes from. */
+  readonly options: readonly EffectiveOption[]
   /** What works but should not stay, as lines for people. */
   readonly hints: readonly string[]
 }
@@ -22,7 +24,7 @@ export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonl
  * @param files - In place of the disk.
  */
 export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
-  const { config, problems, hints } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
+  const { config, problems, hints, sources } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
   if (config === undefined) return { problems: problems.map(formatProblem) }
   const reader = new Reader()
   const { jwt, server, aws } = config
@@ -32,7 +34,7 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const key = reader.text('server.tls.key_file', server.tls.key_file)
   const ca = reader.text('aws.ca_file', aws.ca_file)
   if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
 }
 
 const MAX_STALE_MS = 86_400_000

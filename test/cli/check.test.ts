@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { Program } from '../kit/program.ts'
+import { JWT_SECRET } from '../kit/proxy.ts'
+
+const GOOD = { JWT__SECRET: JWT_SECRET, AWS__REGION: 'eu-central-1' }
+
+async function check(args: readonly string[], env: Readonly<Record<string, string>>): Promise<{ code: number | null; out: readonly string[]; err: readonly string[] }> {
+  const program = new Program(['check', ...args], env)
+  return { code: await program.ended(), out: program.stdout, err: program.stderr }
+}
+
+test('check says that a good configuration is good', async () => {
+  const { code, out } = await check([], GOOD)
+  assert.equal(code, 0)
+  assert.equal(out.at(-1), 'the configuration is good')
+})
+
+test('check tells every problem at once, and ends with 78', async () => {
+  const { code, err } = await check([], { SERVER__PORT: 'http', SERVER__PROT: '1' })
+  assert.equal(code, 78)
+  for (const problem of [/^SERVER__PROT: .*did you mean SERVER__PORT\?$/, /^SERVER__PORT: server\.port: expected an integer/, /aws\.region/, /a key to check tokens with/]) {
+    assert.ok(err.some((line) => problem.test(line)), String(problem))
+  }
+})
+
+test('check --print shows each option with its source, and no secret', async () => {
+  const { code, out } = await check(['--print'], GOOD)
+  assert.equal(code, 0)
+  assert.ok(out.includes('server.port = 3000  (default)'))
+  assert.ok(out.includes('aws.region = eu-central-1  (AWS__REGION)'))
+  assert.ok(out.includes('jwt.secret = [secret]  (JWT__SECRET)'))
+})
+
+test('check --egress lists every host that the proxy can connect to', async () => {
+  assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__ENDPOINT: 'https://vpce.example' })).out.filter((line) => line.includes('Bedrock')), [
+    'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
+  ])
+  assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__FIPS: 'true' })).out.filter((line) => line.includes('Bedrock')), [
+    'bedrock-runtime-fips.eu-central-1.amazonaws.com:443  Bedrock runtime',
+    'bedrock-fips.eu-central-1.amazonaws.com:443  Bedrock control',
+    'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle',
+  ])
+})
+
+test('an option or command that is not known ends with 64 and the usage', async () => {
+  assert.equal((await check(['--nothing'], GOOD)).code, 64)
+  const program = new Program(['nothing'], {})
+  assert.equal(await program.ended(), 64)
+  assert.match(program.stderr.join('\n'), /no such command: nothing/)
+})
