@@ -108,8 +108,8 @@ export class Door {
     server.maxConnections = maxConnections
     const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
       new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining)
-    server.on('request', (request, response) => handler(exchange(request, response)))
-    server.on('checkContinue', (request, response) => handler(exchange(request, response, true)))
+    server.on('request', (request, response) => inTurn(response, () => handler(exchange(request, response))))
+    server.on('checkContinue', (request, response) => inTurn(response, () => handler(exchange(request, response, true))))
     server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN'))
     server.on('clientError', refuseBroken)
     server.on('connect', (_request, socket: Socket) => refuseConnection(socket, 'UNKNOWN_METHOD'))
@@ -151,6 +151,26 @@ export class Door {
     })
   }
 }
+
+/**
+ * Of the requests that come in one go on a connection only the first is at work: the others wait until it is answered.
+ * A connection costs no more than one call that way, and what its client leaves behind has not begun.
+ */
+function inTurn(response: ServerResponse, serve: () => void): void {
+  if (response.socket !== null) return serve()
+  const { socket } = response.req
+  const waiting = (WAITING.get(socket) ?? 0) + 1
+  // A few bytes each of the client's, some thousand of ours.
+  if (waiting > MAX_WAITING) return void socket.destroy()
+  WAITING.set(socket, waiting)
+  response.once('socket', () => {
+    WAITING.set(socket, WAITING.get(socket)! - 1)
+    process.nextTick(serve)
+  })
+}
+
+const MAX_WAITING = 100
+const WAITING = new WeakMap<Socket, number>()
 
 /** Waits for the first bytes of a connection, no longer than for a head, and gives them back. */
 function sniff(socket: Socket, maxMs: number, hand: (socket: Socket, isH2: boolean) => void): void {

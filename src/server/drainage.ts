@@ -6,19 +6,23 @@ import type { Readable } from 'node:stream'
  */
 const MAX_BYTES = 64 * 1024 * 1024
 const MAX_MS = 10_000
+const MAX_SILENT_MS = 2000
 
 /** Reads the rest of a body and forgets it. Calls back once: whether its end came within the bounds. */
 export function drainAway(body: Readable, done: (ended: boolean) => void): void {
   let bytes = 0
   const onData = (chunk: Buffer) => {
     bytes += chunk.length
+    silence.refresh()
     if (bytes > MAX_BYTES) settle(false)
   }
   const onEnd = () => settle(true)
   const onClose = () => settle(body.readableEnded)
-  const timer = setTimeout(() => settle(false), MAX_MS)
+  const limit = setTimeout(() => settle(false), MAX_MS)
+  const silence = setTimeout(() => settle(false), MAX_SILENT_MS)
   const settle = (ended: boolean) => {
-    clearTimeout(timer)
+    clearTimeout(limit)
+    clearTimeout(silence)
     body.off('data', onData).off('end', onEnd).off('close', onClose)
     done(ended)
   }

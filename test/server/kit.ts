@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
+import { connect, type Socket } from 'node:net'
 import { after } from 'node:test'
 import { FakeBedrock, type Seen } from '../kit/bedrock.ts'
 import { raw } from '../kit/client.ts'
+import { output } from '../kit/leaks.ts'
 import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
 
 /** Timers so short that the server itself ends every connection: a test only waits for its end. */
@@ -80,6 +82,44 @@ function bodyOf(rest: string, status: number, headers: ReadonlyMap<string, strin
 }
 
 export const statuses = (answers: readonly Response[]): number[] => answers.map(({ status }) => status)
+
+/** A connection whose two sides take turns. */
+export class Line {
+  readonly socket: Socket
+  /** All that came, once the connection is closed. */
+  readonly closed: Promise<string>
+  #heard = ''
+  #waiting: { readonly pattern: RegExp; readonly resolve: () => void; readonly reject: (error: Error) => void } | undefined
+
+  constructor(socket: Socket) {
+    this.socket = socket.on('error', () => undefined)
+    socket.on('data', (chunk: Buffer) => {
+      this.#heard += chunk.toString('latin1')
+      if (this.#waiting?.pattern.test(this.#heard) === true) this.#waiting.resolve()
+    })
+    this.closed = new Promise((resolve) => {
+      socket.on('close', () => {
+        output(this.#heard)
+        this.#waiting?.reject(new Error(`closed before ${this.#waiting.pattern}: ${this.#heard}`))
+        resolve(this.#heard)
+      })
+    })
+  }
+
+  static to(port: number): Line {
+    return new Line(connect({ port, host: '127.0.0.1', allowHalfOpen: true }).on('end', function (this: Socket) { this.end() }))
+  }
+
+  write(text: string): void {
+    this.socket.write(Buffer.from(text, 'latin1'))
+  }
+
+  /** Waits until what came matches. */
+  until(pattern: RegExp): Promise<void> {
+    if (pattern.test(this.#heard)) return Promise.resolve()
+    return new Promise((resolve, reject) => { this.#waiting = { pattern, resolve, reject } })
+  }
+}
 
 /** Runs `each` for all items, no more than `width` at a time. */
 export async function inParallel<T>(items: readonly T[], width: number, each: (item: T, index: number) => Promise<void>): Promise<void> {
