@@ -8,6 +8,8 @@ export interface Target {
 }
 
 const MAX_TARGET_LENGTH = 8192
+/** The service models of Bedrock know no longer identifier. */
+const MAX_LABEL_LENGTH = 2048
 
 /**
  * Takes a request target apart without decoding anything. `new URL()` is never used: it moves hosts and folds dots.
@@ -32,6 +34,7 @@ export function parseTarget(raw: string): Target {
  */
 export function decodeLabel(raw: string): string {
   const label = percentDecode(raw, 'HTTP_BAD_LABEL')
+  if (label.length > MAX_LABEL_LENGTH) throw new HttpError('HTTP_BAD_LABEL', 'a label is too long')
   if (/[\x00-\x1f\x7f-\x9f%\\?#]/.test(label)) throw new HttpError('HTTP_BAD_LABEL', 'a label holds a character it cannot')
   for (const segment of label.split('/')) {
     if (segment === '' || segment === '.' || segment === '..') throw new HttpError('HTTP_BAD_LABEL', 'a label holds an empty or dot segment')

@@ -29,6 +29,11 @@ test('decodeLabel() refuses what a second parser could read in another way', () 
   for (const label of labels) assert.throws(() => decodeLabel(label), refusal('HTTP_BAD_LABEL'), label)
 })
 
+test('decodeLabel() takes labels of up to 2,048 characters', () => {
+  assert.equal(decodeLabel('%61'.repeat(2048)), 'a'.repeat(2048))
+  assert.throws(() => decodeLabel('a'.repeat(2049)), refusal('HTTP_BAD_LABEL'))
+})
+
 test('parseQuery() decodes pairs in their order, and keeps a plus as a plus', () => {
   assert.deepEqual(parseQuery('b=1&a=%20%2B+&c&=d&&e=f=g'), [['b', '1'], ['a', ' ++'], ['c', ''], ['', 'd'], ['e', 'f=g']])
   assert.deepEqual(parseQuery(undefined), [])
