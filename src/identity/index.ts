@@ -1,4 +1,8 @@
-export { Authenticator, type AuthenticatorOptions } from './authenticator.ts'
+/** Who calls: issuers, the keys to check their tokens with, and what a token says of its bearer. */
+export { Authenticator, type IssuerStatus } from './authenticator.ts'
 export type { Caller, ClaimNames } from './caller.ts'
+export { type KeyCopies, type KeyCopy, keyCopies } from './copies.ts'
 export { IdentityError, type IdentityErrorCode } from './errors.ts'
-export { type KeyMaterial, SECRET_COMMAND, trustedKeys, type TrustedKeys } from './keys.ts'
+export { type Get, httpGet } from './fetch.ts'
+export { type IssuerOptions, type TrustedIssuer, trustedIssuers } from './issuer.ts'
+export type { World } from './remote.ts'

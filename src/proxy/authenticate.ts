@@ -4,17 +4,24 @@ import { JwtError } from '../jwt/index.ts'
 import { Refusal } from './problem.ts'
 
 /**
- * Tells who calls.
+ * Tells who calls: at once, or later where keys have to be fetched first.
  *
  * @throws HttpError - where there is no token, or two.
- * @throws Refusal - `TOKEN_EXPIRED`, or `TOKEN_INVALID` for all the rest; why exactly stands in `detail`, for the log.
+ * @throws Refusal - `TOKEN_EXPIRED`, or `TOKEN_INVALID` for all the rest; why exactly stands in `detail`, for the log. The
+ *   promise rejects with the same.
  */
-export function authenticate(fields: RequestFields, authenticator: Authenticator, nowMs: number): Caller {
+export function authenticate(fields: RequestFields, authenticator: Authenticator, nowMs: number): Caller | Promise<Caller> {
   const token = presentedToken(fields)
   try {
-    return authenticator.authenticate(token, nowMs)
+    const caller = authenticator.authenticate(token, nowMs)
+    return caller instanceof Promise ? caller.catch(refuse) : caller
   } catch (error) {
-    if (!(error instanceof JwtError || error instanceof IdentityError)) throw error
-    throw new Refusal(error.code === 'JWT_EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', { detail: `${error.code}: ${error.message}` })
+    return refuse(error)
   }
+}
+
+function refuse(error: unknown): never {
+  if (!(error instanceof JwtError || error instanceof IdentityError)) throw error
+  const why = error instanceof IdentityError && error.detail !== undefined ? error.detail : error.message
+  throw new Refusal(error.code === 'JWT_EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', { detail: `${error.code}: ${why}` })
 }

@@ -52,7 +52,8 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {
   const fields = requestFields(exchange.fields, exchange.protocol)
   const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
-  story.caller = authenticate(fields, house.authenticator, house.nowMs())
+  const caller = authenticate(fields, house.authenticator, house.nowMs())
+  story.caller = caller instanceof Promise ? await caller : caller
   if (house.closing()) throw new Refusal('DRAINING')
   if (exchange.hasBody && route.operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
 

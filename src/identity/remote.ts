@@ -1,0 +1,148 @@
+import { type KeySet, parseJwkSet } from '../jwt/index.ts'
+import type { Log } from '../log/index.ts'
+import type { KeyCopies, KeyCopy } from './copies.ts'
+import { discoverKeys } from './discovery.ts'
+import type { Get } from './fetch.ts'
+import { type IssuerOptions, sourceOf, unusable } from './issuer.ts'
+
+/** What remote keys need from outside. */
+export interface World {
+  readonly nowMs: () => number
+  /** From 0 to 1. */
+  readonly random: () => number
+  /** Runs something once, later, without keeping the process alive for it; gives the way to cancel that. */
+  readonly after: (delayMs: number, run: () => void) => () => void
+  readonly client: (ca: string | undefined) => Get
+  readonly copies?: KeyCopies | undefined
+  readonly log: Log
+}
+
+const TIMEOUT_MS = 5000
+const COOL_DOWN_MS = 30_000
+const MAX_RETRY_MS = 60_000
+// A fifth is left to chance, so that many proxies do not ask all at once: between 1 and 60 minutes.
+const FRESH_MS = { least: 75_000, most: 3_600_000, unsaid: 600_000 }
+
+/** Keys that an issuer keeps elsewhere, fetched in the background. The last good ones stay in use while no better come. */
+export class RemoteKeys {
+  readonly #options: IssuerOptions
+  readonly #source: string
+  readonly #world: World
+  readonly #get: Get
+  #held: (KeyCopy & { readonly keys: KeySet }) | undefined
+  #flight: Promise<void> | undefined
+  #abort = new AbortController()
+  #cancelNext = () => {}
+  #closed = false
+  #renewedMs = -Infinity
+  #failures = 0
+  #error: string | undefined
+
+  /** @param before - Of the same issuer before a reload: its keys serve until newer ones are there. */
+  constructor(options: IssuerOptions, world: World, before?: RemoteKeys) {
+    this.#options = options
+    this.#source = sourceOf(options)
+    this.#world = world
+    this.#get = world.client(options.ca)
+    if (before !== undefined && before.#source === this.#source && before.#options.ca === options.ca) this.#held = before.#held
+    else this.#loadCopy()
+  }
+
+  /** The last good keys, unless they are too old. The same object means the same keys. */
+  current(nowMs: number): KeySet | undefined {
+    const held = this.#held
+    return held !== undefined && nowMs - held.fetchedMs <= this.#options.maxStaleMs ? held.keys : undefined
+  }
+
+  /** How long ago the keys were fetched, and the code of what went wrong the last time. */
+  state(nowMs: number): { readonly ageMs: number | undefined; readonly error: string | undefined } {
+    return { ageMs: this.#held && nowMs - this.#held.fetchedMs, error: this.#error }
+  }
+
+  /**
+   * Fetches the keys because a token does not fit those at hand. It resolves, whatever comes of it.
+   *
+   * @returns `undefined` within the cool-down: a stranger can make up any number of such tokens.
+   */
+  renew(nowMs: number): Promise<void> | undefined {
+    if (this.#flight !== undefined) return this.#flight
+    // A clock that was set back must not make this last longer.
+    if (Math.abs(nowMs - this.#renewedMs) < COOL_DOWN_MS) return undefined
+    this.#renewedMs = nowMs
+    return this.refresh()
+  }
+
+  /** Fetches the keys, and from now on again and again. */
+  refresh(): Promise<void> {
+    return this.#flight ??= this.#fetch().finally(() => { this.#flight = undefined })
+  }
+
+  close(): void {
+    this.#closed = true
+    this.#cancelNext()
+    this.#abort.abort()
+  }
+
+  async #fetch(): Promise<void> {
+    this.#cancelNext()
+    const abort = this.#abort = new AbortController()
+    const cancelTimeout = this.#world.after(TIMEOUT_MS, () => abort.abort())
+    const delayMs = await this.#download(abort.signal).catch((error: Error) => this.#fail(error))
+    cancelTimeout()
+    if (!this.#closed) this.#cancelNext = this.#world.after(delayMs * (0.8 + this.#world.random() / 5), () => void this.refresh())
+  }
+
+  /** Takes over a good set; a bad one throws, and what was held stays. Resolves to the milliseconds that it is fresh. */
+  async #download(signal: AbortSignal): Promise<number> {
+    const url = this.#options.jwksUrl ?? await discoverKeys(this.#options.issuer!, this.#get, signal)
+    const { bytes, cacheControl } = await this.#get(url, signal)
+    const jwks = bytes.toString()
+    const keys = this.#held?.jwks === jwks ? this.#held.keys : publicKeys(bytes)
+    if (keys !== this.#held?.keys || this.#failures > 0) {
+      this.#world.log.info('keys fetched', { source: this.#source, keys: keys.keys.length, skipped: keys.skipped.length })
+    }
+    this.#held = { jwks, fetchedMs: this.#world.nowMs(), keys }
+    this.#failures = 0
+    this.#error = undefined
+    this.#saveCopy(this.#held)
+    return freshMs(cacheControl)
+  }
+
+  #fail(error: Error & { code?: string; detail?: string }): number {
+    this.#failures++
+    this.#error = error.code ?? 'INTERNAL'
+    if (!this.#closed) this.#world.log.warn('keys not fetched', { source: this.#source, error: this.#error, detail: error.detail ?? error.message })
+    return Math.min(500 * 2 ** this.#failures, MAX_RETRY_MS)
+  }
+
+  #loadCopy(): void {
+    try {
+      const { jwks, fetchedMs } = this.#world.copies!.load(this.#source)
+      // One from the future would outlive every limit.
+      if (fetchedMs <= this.#world.nowMs()) this.#held = { jwks, fetchedMs, keys: publicKeys(jwks) }
+    } catch {
+      // As good as none: the first start has none either.
+    }
+  }
+
+  #saveCopy({ jwks, fetchedMs }: KeyCopy): void {
+    try {
+      this.#world.copies?.save(this.#source, { jwks, fetchedMs })
+    } catch (error) {
+      this.#world.log.warn('keys not kept on disk', { source: this.#source, detail: (error as Error).message })
+    }
+  }
+}
+
+function publicKeys(source: string | Uint8Array): KeySet {
+  const keys = parseJwkSet(source)
+  if (keys.symmetric) throw unusable('a secret that everybody can fetch is none')
+  return keys
+}
+
+/** How long keys need not be asked for again (RFC 9111 section 5.2.2). */
+function freshMs(cacheControl: string): number {
+  if (/\bno-(cache|store)\b/i.test(cacheControl)) return FRESH_MS.least
+  const seconds = /(?:^|[\s,])max-age="?(\d+)/i.exec(cacheControl)?.[1]
+  return seconds === undefined ? FRESH_MS.unsaid : Math.min(Math.max(Number(seconds) * 1000, FRESH_MS.least), FRESH_MS.most)
+}
