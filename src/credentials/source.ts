@@ -23,8 +23,35 @@ export interface CredentialSource {
   renew(refused: Credentials): Promise<Credentials | undefined>
 }
 
-/** No credentials could be found. The message names the providers that were asked, never what they hold. */
+export type CredentialsErrorCode =
+  /** Not set up here: the next provider is asked. Every other code ends the search, for what follows is another identity. */
+  | 'CREDENTIALS_NOT_FOUND'
+  /** A profile needs a provider that does not exist here. */
+  | 'CREDENTIALS_UNSUPPORTED'
+  /** A file, variable or answer is malformed, incomplete or cannot be read. */
+  | 'CREDENTIALS_INVALID'
+  /** The provider said no. */
+  | 'CREDENTIALS_REFUSED'
+  | 'CREDENTIALS_TIMEOUT'
+  | 'CREDENTIALS_UNREACHABLE'
+  | 'CREDENTIALS_EXPIRED'
+
+/** A provider that was asked, and why it had nothing. */
+export interface Asked {
+  readonly provider: string
+  readonly code: CredentialsErrorCode
+  readonly why: string
+}
+
+/** No credentials. The message names the providers that were asked, never what they hold. */
 export class CredentialsError extends Error {
   override readonly name = 'CredentialsError'
-  readonly code = 'CREDENTIALS_NOT_FOUND'
+  readonly code: CredentialsErrorCode
+  readonly asked: readonly Asked[]
+
+  constructor(code: CredentialsErrorCode, message: string, asked: readonly Asked[] = []) {
+    super(message)
+    this.code = code
+    this.asked = asked
+  }
 }

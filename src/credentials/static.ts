@@ -1,5 +1,7 @@
-import { Secret } from '../secret/index.ts'
+import type { Secret } from '../secret/index.ts'
+import { credentialsFrom } from './answer.ts'
 import { type Credentials, CredentialsError, type CredentialSource } from './source.ts'
+import type { World } from './world.ts'
 
 /** Keys as the configuration gives them. */
 export interface ConfiguredKeys {
@@ -8,36 +10,41 @@ export interface ConfiguredKeys {
   readonly sessionToken?: Secret | undefined
 }
 
-/**
- * Keys of the environment (`AWS_ACCESS_KEY_ID`…), else of the configuration.
- *
- * Key, secret and session token come from one source, never mixed: a stale token of one beside a key of the other is
- * a signature that AWS refuses.
- */
-export function staticCredentials(env: Readonly<Record<string, string | undefined>>, configured: ConfiguredKeys): CredentialSource {
-  const found = fromEnvironment(env) ?? fromConfiguration(configured)
+// Key, secret and session token come from one source, never mixed: a stale token of one beside a key of the other is
+// a signature that AWS refuses.
+
+/** Keys of the environment. A blank variable is none. */
+export function fromEnvironment({ env }: Pick<World, 'env'>): Credentials {
+  const [accessKeyId, secretAccessKey, sessionToken, expiration] = ['ACCESS_KEY_ID', 'SECRET_ACCESS_KEY', 'SESSION_TOKEN', 'CREDENTIAL_EXPIRATION']
+    .map((name) => (env[`AWS_${name}`]?.trim() ? env[`AWS_${name}`] : undefined))
+  if (accessKeyId === undefined || secretAccessKey === undefined) throw none('AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY are not both set')
+  return credentialsFrom({ accessKeyId, secretAccessKey, sessionToken, expiration })
+}
+
+/** Keys of the configuration. */
+export function fromConfiguration({ configured: { accessKeyId, secretAccessKey, sessionToken } }: Pick<World, 'configured'>): Credentials {
+  if (accessKeyId === undefined || secretAccessKey === undefined) throw none('aws.access_key_id and aws.secret_access_key are not both set')
+  return credentialsFrom({ accessKeyId, secretAccessKey: secretAccessKey.reveal(), sessionToken: sessionToken?.reveal() })
+}
+
+const none = (message: string): CredentialsError => new CredentialsError('CREDENTIALS_NOT_FOUND', message)
+
+/** A source of keys that never change, until the whole chain is composed. */
+export function staticCredentials(env: World['env'], configured: ConfiguredKeys): CredentialSource {
+  const all = [{ name: 'environment', load: () => fromEnvironment({ env }) }, { name: 'configuration', load: () => fromConfiguration({ configured }) }]
+  const found = all.flatMap(({ name, load }) => {
+    try {
+      return { name, credentials: load() }
+    } catch {
+      return []
+    }
+  })[0]
   return {
     name: found?.name ?? 'none',
     get() {
-      if (found === undefined) throw new CredentialsError('no AWS credentials in the environment (AWS_ACCESS_KEY_ID) or the configuration (aws.access_key_id)')
+      if (found === undefined) throw none('no AWS credentials in the environment (AWS_ACCESS_KEY_ID) or the configuration (aws.access_key_id)')
       return found.credentials
     },
     renew: async () => undefined,
   }
-}
-
-interface Found {
-  readonly name: string
-  readonly credentials: Credentials
-}
-
-function fromEnvironment(env: Readonly<Record<string, string | undefined>>): Found | undefined {
-  const { AWS_ACCESS_KEY_ID: accessKeyId, AWS_SECRET_ACCESS_KEY: secret, AWS_SESSION_TOKEN: token } = env
-  if (!accessKeyId || !secret) return undefined
-  return { name: 'environment', credentials: { accessKeyId, secretAccessKey: new Secret(secret), ...(token && { sessionToken: new Secret(token) }) } }
-}
-
-function fromConfiguration({ accessKeyId, secretAccessKey, sessionToken }: ConfiguredKeys): Found | undefined {
-  if (accessKeyId === undefined || secretAccessKey === undefined) return undefined
-  return { name: 'configuration', credentials: { accessKeyId, secretAccessKey, sessionToken } }
 }

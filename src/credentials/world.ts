@@ -1,0 +1,59 @@
+import { readFileSync } from 'node:fs'
+import type { HttpClient } from './http.ts'
+import { type Credentials, CredentialsError } from './source.ts'
+import type { ConfiguredKeys } from './static.ts'
+
+/** Everything a provider may look at. */
+export interface World {
+  readonly env: Readonly<Record<string, string | undefined>>
+  readonly configured: ConfiguredKeys
+  /** Name of a profile that goes before `AWS_PROFILE`. */
+  readonly profile?: string | undefined
+  /** For STS, before the region of the profile. */
+  readonly region?: string | undefined
+  /** Whether STS is asked at its FIPS endpoint. */
+  readonly fips?: boolean
+  readonly files: Files
+  readonly http: HttpClient
+  /** Rejects when aborted; must not keep the process alive. */
+  readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
+  /** From 0 to below 1. */
+  readonly random: () => number
+  readonly closing: AbortSignal
+}
+
+/** One link of the chain. */
+export interface Provider {
+  readonly name: string
+  /** What it holds is better expired than absent: the service hands out old credentials while it is in trouble. */
+  readonly stable?: true
+  /** @throws CredentialsError - `CREDENTIALS_NOT_FOUND` where it is not set up. */
+  readonly load: (world: World) => Credentials | Promise<Credentials>
+}
+
+export interface Files {
+  /** @throws an error with a `code` where the file cannot be read or is not UTF-8. */
+  readonly readText: (path: string) => string
+}
+
+export const hostFiles: Files = {
+  readText: (path) => new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)),
+}
+
+/** A file somebody named: it has to be there. */
+export function readNamed({ files }: World, path: string, what: string): string {
+  try {
+    return files.readText(path)
+  } catch (error) {
+    throw new CredentialsError('CREDENTIALS_INVALID', `${what} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+  }
+}
+
+/** @throws CredentialsError - for what is no http or https URL, or holds a user or password, which would go out as a header. */
+export function webUrl(text: string, what: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined
+  if (url === undefined || !/^https?:$/.test(url.protocol) || url.username !== '' || url.password !== '') {
+    throw new CredentialsError('CREDENTIALS_INVALID', `${what} is not an http or https URL`)
+  }
+  return url
+}
