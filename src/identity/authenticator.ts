@@ -18,9 +18,7 @@ type Issuer = TrustedIssuer & { readonly remote: RemoteKeys | undefined }
 interface Known {
   readonly caller: Caller
   readonly issuer: Issuer
-  /** The generation of keys it was verified with. */
-  readonly keys: KeySet
-  /** Last second in which the token is good. */
+  readonly keys: KeySet // it was verified with these, and with no other generation
   readonly untilS: number
 }
 

@@ -4,10 +4,7 @@ import { join } from 'node:path'
 import { parseJson } from '../json/index.ts'
 
 /** Remote keys as their host sent them, and when: in milliseconds since 1970. */
-export interface KeyCopy {
-  readonly jwks: string
-  readonly fetchedMs: number
-}
+export type KeyCopy = { readonly jwks: string; readonly fetchedMs: number }
 
 /** Where the last good keys outlive the process, under the URL they came from. Both methods throw what went wrong. */
 export interface KeyCopies {

@@ -8,8 +8,7 @@ export const descriptionOf = (issuer: string): string => `${issuer.replace(/\/$/
 /**
  * Asks an issuer where its keys are.
  *
- * @throws IdentityError - as `Get` does, and `IDENTITY_DISCOVERY_MISMATCH`, `IDENTITY_DISCOVERY_INCOMPLETE`.
- * @throws JsonError
+ * @throws IdentityError, JsonError - what is wrong with its description, or with the way there.
  */
 export async function discoverKeys(issuer: string, get: Get, signal: AbortSignal): Promise<string> {
   const { bytes } = await get(descriptionOf(issuer), signal)

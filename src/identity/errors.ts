@@ -24,14 +24,12 @@ export class IdentityError extends Error {
   }
 }
 
-/**
- * What a token says beside what it should: `iss "https://a" not in ["https://b"]`. A stranger wrote the first, so it is
- * cut short, and nothing in it can end a line, colour a terminal or pass for another letter.
- */
+/** What a token says beside what it should: `iss "https://a" not in ["https://b"]`. */
 export const notAmong = (claim: string, said: unknown, expected: readonly unknown[]): string => `${claim} ${plain(said)} not in ${plain(expected)}`
 
 const MAX_SHOWN = 200
 
+/** A stranger wrote it: it is cut short, and nothing in it can end a line, colour a terminal or pass for another letter. */
 function plain(value: unknown): string {
   const text = JSON.stringify(value) ?? 'absent'
   return text.slice(0, MAX_SHOWN).replace(/[^\x20-\x7e]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)

@@ -34,11 +34,7 @@ export function httpGet(ca?: string): Get {
   }
 }
 
-/**
- * A URL that keys may come from: over TLS, or from this very host.
- *
- * @throws IdentityError - `IDENTITY_URL_REFUSED`
- */
+/** A URL that keys may come from, over TLS or from this very host; anything else is thrown out with `IDENTITY_URL_REFUSED`. */
 export function checkedUrl(text: string): URL {
   // Nothing that a parser would drop or turn into something else.
   if (/^https?:\/\/[!-~]+$/.test(text) && !/[\\#]/.test(text) && URL.canParse(text)) {

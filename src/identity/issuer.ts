@@ -13,12 +13,10 @@ export interface IssuerOptions {
   readonly publicKey?: string | undefined // PEM
   readonly jwks?: string | undefined // text of a JWK set
   readonly jwksUrl?: string | undefined
-  /** PEM of the only authorities to trust on the way to remote keys. */
-  readonly ca?: string | undefined
-  /** How long remote keys are good while no newer ones can be had. */
-  readonly maxStaleMs: number
-  readonly algorithms?: readonly string[] | undefined // all that fit the keys
-  readonly audiences?: readonly string[] | undefined // any
+  readonly ca?: string | undefined // PEM of the only authorities to trust on the way to remote keys
+  readonly maxStaleMs: number // how long remote keys are good while no newer ones can be had
+  readonly algorithms?: readonly string[] | undefined // without them all that fit the keys
+  readonly audiences?: readonly string[] | undefined // without them "aud" is not looked at
   readonly leewayS: number
   readonly maxLifetimeS?: number | undefined
   readonly names: ClaimNames
@@ -38,9 +36,8 @@ export interface TrustedIssuer {
  */
 export function trustedIssuers(issuers: readonly IssuerOptions[]): readonly TrustedIssuer[] {
   const names = new Set(issuers.map(({ issuer }) => issuer))
-  if (issuers.length > 1 && (names.has(undefined) || names.size < issuers.length)) {
-    throw new IdentityError('IDENTITY_ISSUERS_AMBIGUOUS', 'of several issuers each needs a name of its own: jwt.issuer')
-  }
+  const distinct = issuers.length < 2 || (names.size === issuers.length && !names.has(undefined))
+  if (!distinct) throw new IdentityError('IDENTITY_ISSUERS_AMBIGUOUS', 'of several issuers each needs a name of its own: jwt.issuer')
   return issuers.map((options) => {
     const keys = readKeys(options)
     if (keys === undefined) checkedUrl(sourceOf(options))
@@ -53,9 +50,9 @@ export const sourceOf = ({ jwksUrl, issuer }: IssuerOptions): string => jwksUrl 
 
 function readKeys({ issuer, secret, publicKey, jwks, jwksUrl, algorithms = [] }: IssuerOptions): KeySet | undefined {
   try {
-    if (secret !== undefined) return fromSecret(secret, algorithms)
+    if (secret !== undefined) return keySetFromSecret(strong(Buffer.from(secret.reveal()), algorithms))
     if (publicKey !== undefined) return keySetFromPem(publicKey)
-    if (jwks !== undefined) return withoutWeakSecrets(parseJwkSet(jwks))
+    if (jwks !== undefined) return withStrongSecrets(parseJwkSet(jwks), algorithms)
   } catch (error) {
     throw error instanceof JwtError ? unusable(error.message) : error
   }
@@ -63,23 +60,19 @@ function readKeys({ issuer, secret, publicKey, jwks, jwksUrl, algorithms = [] }:
   return undefined
 }
 
-/** RFC 7518 section 3.2: an HMAC key is at least as long as the hash. */
-const SECRET_BYTES: ReadonlyMap<string, number> = new Map([['HS256', 32], ['HS384', 48], ['HS512', 64]])
-
-function fromSecret(secret: Secret, algorithms: readonly string[]): KeySet {
-  const bytes = Buffer.from(secret.reveal())
-  const needed = Math.max(32, ...algorithms.map((name) => SECRET_BYTES.get(name) ?? 0))
-  refuseWeak(bytes.length < needed ? `has ${bytes.length} bytes, ${needed} are needed` : secretWeakness(bytes))
-  return keySetFromSecret(bytes)
-}
-
-function withoutWeakSecrets(set: KeySet): KeySet {
-  for (const { key } of set.symmetric ? set.keys : []) refuseWeak(secretWeakness(key.export()))
+function withStrongSecrets(set: KeySet, algorithms: readonly string[]): KeySet {
+  for (const { key } of set.symmetric ? set.keys : []) strong(key.export(), algorithms)
   return set
 }
 
-function refuseWeak(weakness: string | undefined): void {
+/** RFC 7518 section 3.2: an HMAC key is at least as long as the hash. */
+const SECRET_BYTES: ReadonlyMap<string, number> = new Map([['HS256', 32], ['HS384', 48], ['HS512', 64]])
+
+function strong(secret: Buffer, algorithms: readonly string[]): Buffer {
+  const needed = Math.max(32, ...algorithms.map((name) => SECRET_BYTES.get(name) ?? 0))
+  const weakness = secret.length < needed ? `has ${secret.length} bytes, ${needed} are needed` : secretWeakness(secret)
   if (weakness !== undefined) throw unusable(`the secret ${weakness}; make one with: openssl rand -base64 48`)
+  return secret
 }
 
 /** Those listed, as far as the keys can serve them; keys that are yet to come will be public ones. */

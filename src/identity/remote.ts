@@ -8,8 +8,7 @@ import { type IssuerOptions, sourceOf, unusable } from './issuer.ts'
 /** What remote keys need from outside. */
 export interface World {
   readonly nowMs: () => number
-  /** From 0 to 1. */
-  readonly random: () => number
+  readonly random: () => number // from 0 to 1
   /** Runs something once, later, without keeping the process alive for it; gives the way to cancel that. */
   readonly after: (delayMs: number, run: () => void) => () => void
   readonly client: (ca: string | undefined) => Get
@@ -17,9 +16,7 @@ export interface World {
   readonly log: Log
 }
 
-const TIMEOUT_MS = 5000
-const COOL_DOWN_MS = 30_000
-const MAX_RETRY_MS = 60_000
+const [TIMEOUT_MS, COOL_DOWN_MS, MAX_RETRY_MS] = [5000, 30_000, 60_000]
 // A fifth is left to chance, so that many proxies do not ask all at once: between 1 and 60 minutes.
 const FRESH_MS = { least: 75_000, most: 3_600_000, unsaid: 600_000 }
 
