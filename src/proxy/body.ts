@@ -5,13 +5,30 @@ import type { Exchange } from './exchange.ts'
 import { Refusal } from './problem.ts'
 
 /** A request body: SigV4 needs its hash before the first byte goes out, so it is kept, as the chunks it came in. */
-export interface Payload {
-  readonly chunks: readonly Buffer[]
+// A class: V8 gives an object literal with a getter a shape of its own each time, and that keeps the body long after its request.
+export class Payload {
   readonly bytes: number
   /** Lower-case hex. */
   readonly sha256: string
+  readonly #reservation: Reservation
+  #chunks: readonly Buffer[]
+
+  constructor(chunks: readonly Buffer[], bytes: number, sha256: string, reservation: Reservation) {
+    this.#chunks = chunks
+    this.bytes = bytes
+    this.sha256 = sha256
+    this.#reservation = reservation
+  }
+
+  get chunks(): readonly Buffer[] {
+    return this.#chunks
+  }
+
   /** Forgets the chunks and gives their memory back; needed once the answer has begun, harmless when repeated. */
-  release(): void
+  release(): void {
+    this.#chunks = []
+    this.#reservation.release()
+  }
 }
 
 export interface BodyLimits {
@@ -21,8 +38,7 @@ export interface BodyLimits {
   readonly budget: ByteBudget
 }
 
-export const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
-const EMPTY: Payload = { chunks: [], bytes: 0, sha256: EMPTY_SHA256, release: () => undefined }
+const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 
 /**
  * Receives the body of a request, hashing it as it comes.
@@ -31,10 +47,10 @@ const EMPTY: Payload = { chunks: [], bytes: 0, sha256: EMPTY_SHA256, release: ()
  *   `BODY_INCOMPLETE`, `OUT_OF_MEMORY_BUDGET`.
  */
 export async function receiveBody(exchange: Exchange, fields: RequestFields, limits: BodyLimits): Promise<Payload> {
-  if (!exchange.hasBody) return EMPTY
+  const reservation = new Reservation(limits.budget)
+  if (!exchange.hasBody) return new Payload([], 0, EMPTY_SHA256, reservation)
   const declared = Number(fields.get('content-length') ?? 0)
   if (declared > limits.maxBytes) throw new Refusal('BODY_TOO_LARGE')
-  const reservation = new Reservation(limits.budget)
   try {
     const waiting = reservation.cover(declared)
     if (waiting !== undefined) await waiting
@@ -87,7 +103,7 @@ class Reservation {
 
 function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation): Promise<Payload> {
   const { body } = exchange
-  let chunks: Buffer[] = []
+  const chunks: Buffer[] = []
   let bytes = 0
   let hash: Hash | undefined
   return new Promise((resolve, reject) => {
@@ -106,12 +122,7 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
     }
     const onEnd = () => {
       settle()
-      const release = () => {
-        chunks = []
-        reservation.release()
-      }
-      const payload = { bytes, sha256: hash?.digest('hex') ?? EMPTY_SHA256, release, get chunks() { return chunks } }
-      resolve(payload)
+      resolve(new Payload(chunks, bytes, hash?.digest('hex') ?? EMPTY_SHA256, reservation))
     }
     const onCut = () => fail(new Refusal(exchange.gone ? 'CLIENT_GONE' : 'BODY_INCOMPLETE'))
     const fail = (error: Error) => {
