@@ -134,7 +134,10 @@ class Relay {
     this.#broken(error instanceof UpstreamError ? error : new UpstreamError('UPSTREAM_BROKE', 'the answer broke off', error))
   }
 
-  readonly #onClose = (): void => this.#onError(new UpstreamError('UPSTREAM_BROKE', 'the answer broke off'))
+  // Every answer closes. An error for each of them would cost more than its signature.
+  readonly #onClose = (): void => {
+    if (!this.#settled) this.#broken(new UpstreamError('UPSTREAM_BROKE', 'the answer broke off'))
+  }
 
   #broken(error: UpstreamError): void {
     if (this.#settled) return
