@@ -46,8 +46,9 @@ function invoke(transport: keyof typeof TRANSPORTS): Client {
     },
     async stream(ask, heard) {
       const client = runtime(ask, transport)
+      const leaving = new AbortController()
       try {
-        const { body: answer } = await client.send(new InvokeModelWithResponseStreamCommand({ modelId: ask.model, contentType: 'application/json', body: body(ask) }))
+        const { body: answer } = await client.send(new InvokeModelWithResponseStreamCommand({ modelId: ask.model, contentType: 'application/json', body: body(ask) }), { abortSignal: leaving.signal })
         const said = new Collector()
         for await (const { chunk } of answer!) {
           heard()
@@ -56,6 +57,8 @@ function invoke(transport: keyof typeof TRANSPORTS): Client {
         }
         return said.all()
       } finally {
+        // Over HTTP/2 neither a "break" out of the loop nor destroy() closes the connection of a stream.
+        leaving.abort()
         client.destroy()
       }
     },
@@ -78,8 +81,9 @@ function converse(transport: keyof typeof TRANSPORTS): Client {
     },
     async stream(ask, heard) {
       const client = runtime(ask, transport)
+      const leaving = new AbortController()
       try {
-        const { stream } = await client.send(new ConverseStreamCommand(input(ask)))
+        const { stream } = await client.send(new ConverseStreamCommand(input(ask)), { abortSignal: leaving.signal })
         const said = new Collector()
         for await (const event of stream!) {
           heard()
@@ -88,6 +92,8 @@ function converse(transport: keyof typeof TRANSPORTS): Client {
         }
         return said.all()
       } finally {
+        // Over HTTP/2 neither a "break" out of the loop nor destroy() closes the connection of a stream.
+        leaving.abort()
         client.destroy()
       }
     },

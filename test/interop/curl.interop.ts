@@ -9,8 +9,8 @@ import type { Ask, Client, Said } from './kit/client.ts'
 import { codec, streamAnswer, TOOL, WORDS } from './kit/model.ts'
 import { beginThen, reply } from './kit/standin.ts'
 import { type Expectations, type Expected, interop } from './kit/suite.ts'
-import { bedrock, certificate, folder, program } from './kit/world.ts'
 import { TOKENS } from './kit/token.ts'
+import { bedrock, certificate, folder, program } from './kit/world.ts'
 
 const VERSION = spawnSync('curl', ['--version'], { encoding: 'utf8' }).stdout ?? ''
 const HTTP2 = /^Features:.*\bHTTP2\b/m.test(VERSION)
@@ -33,12 +33,19 @@ async function curl(url: string, args: readonly string[], body?: string | Buffer
   child.stdin.on('error', () => undefined).end(body)
   const chunks: Buffer[] = []
   let complaint = ''
+  let failure: unknown
   child.stdout.on('data', (chunk: Buffer) => {
     chunks.push(chunk)
-    onData(chunk)
+    try {
+      onData(chunk)
+    } catch (error) {
+      failure ??= error
+      child.kill()
+    }
   })
   child.stderr.on('data', (chunk: Buffer) => { complaint += chunk.toString() })
   const [exit] = await once(child, 'close') as [number]
+  if (failure !== undefined) throw failure
   // After an informational head comes the one that counts.
   const head = readFileSync(headFile, 'latin1').trimEnd().split('\r\n\r\n').at(-1)!.split('\r\n')
   const [version = '', status = ''] = head[0]!.split(' ')

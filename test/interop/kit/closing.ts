@@ -57,11 +57,13 @@ const DEVIATIONS: ReadonlyMap<string, string> = new Map([
 ])
 
 function compare({ cases }: Matrix, rows: readonly Row[]): void {
+  let compared = 0
   for (const { client, name, shown, attempts } of rows) {
     const situation = SITUATIONS.get(name)!
     const matrixClient = client.matrix?.[situation.asks]
     const recorded = cases.find((one) => one.case === situation.matrix && one.client === matrixClient)
     if (recorded === undefined) continue
+    compared++
     const { saw } = recorded
     const answer = JSON.parse(cases.find((one) => one.case === situation.matrix && one.response)!.response!.body) as { message?: string; Message?: string }
     const message = saw.message.replace(answer.message ?? answer.Message!, () => situation.message)
@@ -69,6 +71,7 @@ function compare({ cases }: Matrix, rows: readonly Row[]): void {
     assert.deepEqual({ error: shown.error, message: shown.message }, { error: saw.name ?? saw.class, message }, about)
     if (!DEVIATIONS.has(about)) assert.equal(attempts, saw.attempts, about)
   }
+  assert.ok(compared > 0, 'nothing to compare')
 }
 
 /** Situations with what each client made of them; clients that agree share a line. */

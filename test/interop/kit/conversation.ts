@@ -1,11 +1,12 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import type { Client, Said } from './client.ts'
+import type { Program } from './program.ts'
 import type { Script } from './standin.ts'
 import { TOKENS } from './token.ts'
-import type { Program } from './program.ts'
 import { bedrock, certificate, program, type SetupName } from './world.ts'
 
+/** What is asked, how, and what AWS answers; everything but the name has a usual value. */
 export interface Topic {
   readonly name: string
   readonly asks?: 'whole' | 'stream'

@@ -72,7 +72,9 @@ export class Program {
   /** Sees that it ends in good order. Its log is complete then. */
   async stop(): Promise<void> {
     this.terminate()
+    const patience = setTimeout(() => this.#child.kill('SIGKILL'), 15_000)
     const [code, signal] = await this.#closed
+    clearTimeout(patience)
     assert.deepEqual({ code, signal }, { code: 0, signal: null }, `the program did not end in good order:\n${this.output}`)
   }
 }

@@ -1,6 +1,6 @@
 import { exceptionFrame } from './model.ts'
-import { beginThen, keepSilent, refuse, type Script } from './standin.ts'
 import type { Program } from './program.ts'
+import { beginThen, keepSilent, refuse, type Script } from './standin.ts'
 import type { TOKENS } from './token.ts'
 import type { SetupName } from './world.ts'
 
@@ -37,7 +37,7 @@ const BROKE = 'The answer of AWS Bedrock broke off.'
 const refusedToken = { status: 401, headers: { 'x-amzn-errortype': 'UnrecognizedClientException', 'www-authenticate': 'Bearer error="invalid_token"', 'x-should-retry': 'false' }, matrix: '401-combined-shape' }
 const unavailable = { status: 503, headers: { 'x-amzn-errortype': 'ServiceUnavailableException', 'x-should-retry': null }, matrix: '503-ServiceUnavailable' }
 const keysRefused = (type: string) => ({ asks: 'whole', ...unavailable, message: REFUSED_KEYS, reachesAws: true, aws: refuse(403, type, 'about the keys of the proxy') }) as const
-/** Of three events, sent in one piece. */
+/** The status was 200, and events have been heard. */
 const broken = (aws: Script, message: string) => ({ asks: 'stream', status: 200, aws, message, reachesAws: true }) as const
 
 const table = {

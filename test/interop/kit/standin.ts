@@ -17,6 +17,8 @@ export interface Received {
   readonly kind: string
   /** Resolves when the client has heard so many events of this answer. */
   readonly heard: (events: number) => Promise<void>
+  /** Resolves when the answer is over, one way or another. */
+  readonly over: Promise<void>
 }
 
 /** How a request is answered. */
@@ -113,6 +115,7 @@ export class StandIn {
     const received: Received = {
       method: wire.method, target: wire.target, headers: request.headers, kind: wire.target.split('?', 1)[0]!.split('/').at(-1)!,
       sha256: createHash('sha256').update(body).digest('hex'), text: () => body.toString('utf8'), heard: (events) => file.heard.reach(events),
+      over: new Promise((resolve) => response.once('close', resolve)),
     }
     file.requests.push(received)
     file.arrived.add()

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
 import type { Client } from './client.ts'
-import { type Attempt, converse, type Outcome, type Topic } from './conversation.ts'
 import { closing, type Row } from './closing.ts'
+import { type Attempt, converse, type Outcome, type Topic } from './conversation.ts'
 import { streamAnswer, TEXT, TOOL } from './model.ts'
-import { type SituationName, SITUATIONS } from './situations.ts'
-import { speak, speakInTurn } from './standin.ts'
-import { bedrock } from './world.ts'
+import { type Situation, type SituationName, SITUATIONS } from './situations.ts'
+import { beginThen, speak, speakInTurn } from './standin.ts'
+import { bedrock, program } from './world.ts'
 
 /** What a client is expected to make of a situation: the error, how often it tries, and its words where they are more than the message itself. */
 export type Expected = readonly [error: string, attempts: number, words?: string | RegExp]
@@ -20,8 +20,11 @@ export function interop(title: string, clients: readonly Client[], expectations:
     for (const client of clients) {
       describe(client.name, { concurrency: true, timeout: 60_000 }, () => {
         itSpeaks(client)
-        if (client.stream !== undefined) itHearsStreams(client)
-        for (const [name, expected] of Object.entries(expectations(client)) as [SituationName, Expected][]) itFails(client, name, expected, rows)
+        if (client.stream !== undefined) {
+          itHearsStreams(client)
+          itLeaves(client)
+        }
+        itFails(client, expectations(client), rows)
       })
     }
   })
@@ -57,6 +60,18 @@ function itHearsStreams(client: Client): void {
   }
 }
 
+function itLeaves(client: Client): void {
+  test('leaves amid a stream, and AWS is left at once', async () => {
+    const leave = () => { throw new Error('enough') }
+    const { model, error } = await converse(client, { name: 'leave', asks: 'stream', aws: beginThen(2, () => undefined), heard: leave })
+    assert.ok(error instanceof Error)
+    // Not told, the stand-in would wait for ever.
+    await bedrock.of(model)[0]!.over
+    const running = await program('usual', client.secure)
+    assert.equal((await running.line(({ subject }) => subject === model)).error, 'CLIENT_GONE')
+  })
+}
+
 /** One attempt, and what the client's transport sent is what the stand-in got. */
 async function succeed(client: Client, topic: Topic): Promise<Outcome> {
   const outcome = await converse(client, topic)
@@ -66,28 +81,36 @@ async function succeed(client: Client, topic: Topic): Promise<Outcome> {
   return outcome
 }
 
-function itFails(client: Client, name: SituationName, [error, tries, words]: Expected, rows: Row[]): void {
-  test(`${name}: ${error}, ${tries === 1 ? 'one try' : `${tries} tries`}`, async () => {
-    const situation = SITUATIONS.get(name)!
-    const prompt = 'x'.repeat(situation.promptBytes ?? 5)
-    const outcome = await converse(client, { name, prompt, ...situation })
-    assert.ok(outcome.error !== undefined, 'the client took the answer for complete')
-    const { attempts, model } = outcome
-    const shown = client.show(outcome.error)
-    rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
-    assert.equal(shown.error, error, `${shown.error}: ${shown.message}`)
-    const expectedWords = words ?? client.words?.(situation.status, situation.message) ?? situation.message
-    if (typeof expectedWords === 'string') assert.equal(shown.message, expectedWords)
-    else assert.match(shown.message, expectedWords)
-    assert.equal(attempts.length, tries, 'attempts')
-    for (const attempt of attempts) assertAnswer(attempt, situation)
-    const reached = situation.reachesAws === true ? tries : 0
-    await bedrock.reached(model, reached)
-    assert.equal(bedrock.of(model).length, reached, 'requests that reached AWS')
-  })
+function itFails(client: Client, expectations: Expectations, rows: Row[]): void {
+  for (const [name, situation] of SITUATIONS) {
+    if (situation.asks === 'stream' && client.stream === undefined) continue
+    if (situation.promptBytes !== undefined && !client.sendsBodies) continue
+    const expected = expectations[name]
+    if (expected === undefined) throw new Error(`what does ${client.name} make of "${name}"?`)
+    const [error, tries] = expected
+    test(`${name}: ${error}, ${tries === 1 ? 'one try' : `${tries} tries`}`, () => fail(client, name, situation, expected, rows))
+  }
 }
 
-function assertAnswer({ status, headers = {} }: Attempt, expected: { readonly status: number; readonly headers?: Readonly<Record<string, string | null>> }): void {
+async function fail(client: Client, name: SituationName, situation: Situation, [error, tries, words]: Expected, rows: Row[]): Promise<void> {
+  const prompt = 'x'.repeat(situation.promptBytes ?? 5)
+  const outcome = await converse(client, { name, prompt, ...situation })
+  assert.ok(outcome.error !== undefined, 'the client took the answer for complete')
+  const { attempts, model } = outcome
+  const shown = client.show(outcome.error)
+  rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
+  assert.equal(shown.error, error, `${shown.error}: ${shown.message}`)
+  const expectedWords = words ?? client.words?.(situation.status, situation.message) ?? situation.message
+  if (typeof expectedWords === 'string') assert.equal(shown.message, expectedWords)
+  else assert.match(shown.message, expectedWords)
+  assert.equal(attempts.length, tries, 'attempts')
+  for (const attempt of attempts) assertAnswer(attempt, situation)
+  const reached = situation.reachesAws === true ? tries : 0
+  await bedrock.reached(model, reached)
+  assert.equal(bedrock.of(model).length, reached, 'requests that reached AWS')
+}
+
+function assertAnswer({ status, headers = {} }: Attempt, expected: Situation): void {
   assert.equal(status, expected.status)
   for (const [name, value] of Object.entries(expected.headers ?? {})) assert.equal(headers[name] ?? null, value, name)
 }

@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { after } from 'node:test'
 import { type Environment, Program } from './program.ts'
 import { ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY } from './signature.ts'
 import { StandIn } from './standin.ts'
@@ -10,6 +11,9 @@ import { ISSUER, JWT_SECRET } from './token.ts'
 // Nothing of the machine's own accounts and proxies may reach the clients.
 for (const name of Object.keys(process.env)) if (/^(?:AWS|ANTHROPIC)_|_PROXY$/i.test(name)) delete process.env[name]
 process.env.AWS_EC2_METADATA_DISABLED = 'true'
+
+// A client that hangs in a failed test must not hang the run.
+after(() => setTimeout(() => process.exit(), 5000).unref())
 
 /** A folder that is gone when the process is. */
 export const folder = mkdtempSync(join(tmpdir(), 'interop-'))
