@@ -9,7 +9,7 @@ interface Check {
   readonly expected: string
 }
 
-const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file'] as const
+const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'] as const
 const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
 const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint'] as const
 
@@ -20,10 +20,11 @@ const CHECKS: readonly Check[] = [
   { about: ['server.max_body', 'server.max_inflight'],
     broken: ({ server }) => server.max_body > server.max_inflight,
     expected: 'server.max_body within server.max_inflight, or the largest body could never be held' },
-  { about: JWT_KEYS,
-    broken: (config) => keysOf(config) === 0,
+  { about: [...JWT_KEYS, 'jwt.issuer'],
+    // An issuer that is an address can be asked for its keys; any other name can only be compared.
+    broken: (config) => keysOf(config) === 0 && !/^https?:/.test(config.jwt.issuer ?? ''),
     expected: 'a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC; `openssl rand -base64 48` makes one),'
-      + ' JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE (JSON Web Key Set), or the same in the file, jwt.secret_file for one' },
+      + ' JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE or JWT__JWKS_URL (JSON Web Key Set), JWT__ISSUER alone (the issuer is asked), or the same in the file, jwt.secret_file for one' },
   // Of two, one would stay in force unseen: an old secret in the file beside the new public key of the environment.
   { about: JWT_KEYS,
     broken: (config) => keysOf(config) > 1,
@@ -45,7 +46,7 @@ const CHECKS: readonly Check[] = [
 ]
 
 function keysOf({ jwt }: Config): number {
-  return [jwt.secret, jwt.public_key, jwt.jwks_file].filter((key) => key !== undefined).length
+  return [jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url].filter((key) => key !== undefined).length
 }
 
 /** What is wrong between options. `failed` are those with problems of their own; `file` is named where no option is. */

@@ -1,4 +1,4 @@
-import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text, url } from './kinds.ts'
 import type { Option } from './schema.ts'
 
 const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
@@ -62,8 +62,17 @@ const jwt = {
   'jwt.jwks_file': { kind: path, reload: 'live',
     text: 'File with a JSON Web Key Set; a token chooses its key by `kid`.',
     wrong: 'Without the key of the issuer: every token is answered 401.' },
+  'jwt.jwks_url': { kind: url, reload: 'live',
+    text: 'Where the issuer publishes its JSON Web Key Set; fetched in the background, again for a `kid` that is new.',
+    wrong: 'Not the key set of the issuer: every token is answered 401. Not reachable at the start: 503.' },
+  'jwt.max_stale': { kind: duration('1m', '596h'), default: '24h', reload: 'live',
+    text: 'How long fetched keys stay good while no newer ones can be fetched.',
+    wrong: 'Too long: a key that the issuer has withdrawn opens the door while the issuer is down.' },
+  'jwt.cache_folder': { kind: path, reload: 'restart',
+    text: 'Folder in which the last good fetched keys outlive a restart; without it they are kept in memory only.',
+    wrong: 'Writable for others: who writes there decides whose tokens are good.' },
   'jwt.issuer': { kind: text(), reload: 'live',
-    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked.',
+    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked. Alone, without a key, it is asked for its keys (OpenID Connect Discovery).',
     wrong: 'A slash too many at its end: every token is answered 401.' },
   'jwt.audience': { kind: list(text()), reload: 'live',
     text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',

@@ -8,11 +8,13 @@ export interface EffectiveOption {
   readonly value: string
   /** Where it comes from: `default`, `file:line`, or the variable. */
   readonly source: string
+  /** What a reload does with a changed value. */
+  readonly reload: 'live' | 'restart'
 }
 
 /** Every option with its effective value and where that comes from, in the order of the schema. */
 export function effectiveOptions(config: Config, sources: Sources): readonly EffectiveOption[] {
-  return [...OPTIONS].map(([name, { kind }]) => ({ name, value: show(valueOf(config, name), kind.name), source: sourceOf(sources[name as OptionName]) }))
+  return [...OPTIONS].map(([name, { kind, reload }]) => ({ name, value: show(valueOf(config, name), kind.name), source: sourceOf(sources[name as OptionName]), reload }))
 }
 
 function valueOf(config: Config, name: string): unknown {
