@@ -1,3 +1,4 @@
+import { createPrivateKey, X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Config, type EffectiveOption, effectiveOptions, type Files, formatProblem, loadConfig } from '../config/index.ts'
 import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
@@ -30,18 +31,15 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const { jwt, server, aws } = config
   const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
   const issuers = reader.attempt(() => trustedIssuers([issuerOptions(jwt, jwks)]))
-  const cert = reader.text('server.tls.cert_file', server.tls.cert_file)
-  const key = reader.text('server.tls.key_file', server.tls.key_file)
+  const tls = reader.certificate(server.tls.cert_file, server.tls.key_file)
   const ca = reader.text('aws.ca_file', aws.ca_file)
   if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls: cert !== undefined && key !== undefined ? { cert, key } : undefined } }
+  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls } }
 }
-
-const MAX_STALE_MS = 86_400_000
 
 function issuerOptions(jwt: Config['jwt'], jwks: string | undefined): IssuerOptions {
   return {
-    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks, maxStaleMs: MAX_STALE_MS, algorithms: jwt.algorithms, audiences: jwt.audience,
+    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks, jwksUrl: jwt.jwks_url, maxStaleMs: jwt.max_stale, algorithms: jwt.algorithms, audiences: jwt.audience,
     leewayS: jwt.leeway / 1000, maxLifetimeS: jwt.max_lifetime === undefined ? undefined : jwt.max_lifetime / 1000,
     names: { user: jwt.user_claims, groups: jwt.groups_claims, required: jwt.required_claims },
   }
@@ -59,6 +57,19 @@ class Reader {
       this.problems.push(`${option}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
       return undefined
     }
+  }
+
+  certificate(certFile: string | undefined, keyFile: string | undefined): Setup['tls'] {
+    const cert = this.text('server.tls.cert_file', certFile)
+    const key = this.text('server.tls.key_file', keyFile)
+    if (cert === undefined || key === undefined) return undefined
+    try {
+      if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key }
+      this.problems.push(`server.tls.key_file: ${keyFile} is not the key of the certificate`)
+    } catch {
+      this.problems.push(`server.tls.cert_file, server.tls.key_file: ${certFile} and ${keyFile} are not a certificate and a private key in PEM`)
+    }
+    return undefined
   }
 
   attempt<T>(make: () => T): T | undefined {

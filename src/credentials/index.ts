@@ -1,6 +1,5 @@
 /** AWS credentials of this host: who has some, and how they stay fresh. */
 export { type ChainOptions, credentialChain, type HostCredentials } from './chain.ts'
 export { type HttpClient, httpClient } from './http.ts'
-export { staticCredentials } from './static.ts'
 export { type Asked, type Credentials, CredentialsError, type CredentialsErrorCode, type CredentialSource } from './source.ts'
 export { type Files, hostFiles } from './world.ts'

@@ -1,6 +1,6 @@
 import type { Secret } from '../secret/index.ts'
 import { credentialsFrom } from './answer.ts'
-import { type Credentials, CredentialsError, type CredentialSource } from './source.ts'
+import { type Credentials, CredentialsError } from './source.ts'
 import type { World } from './world.ts'
 
 /** Keys as the configuration gives them. */
@@ -28,23 +28,3 @@ export function fromConfiguration({ configured: { accessKeyId, secretAccessKey, 
 }
 
 const none = (message: string): CredentialsError => new CredentialsError('CREDENTIALS_NOT_FOUND', message)
-
-/** A source of keys that never change, until the whole chain is composed. */
-export function staticCredentials(env: World['env'], configured: ConfiguredKeys): CredentialSource {
-  const all = [{ name: 'environment', load: () => fromEnvironment({ env }) }, { name: 'configuration', load: () => fromConfiguration({ configured }) }]
-  const found = all.flatMap(({ name, load }) => {
-    try {
-      return { name, credentials: load() }
-    } catch {
-      return []
-    }
-  })[0]
-  return {
-    name: found?.name ?? 'none',
-    get() {
-      if (found === undefined) throw none('no AWS credentials in the environment (AWS_ACCESS_KEY_ID) or the configuration (aws.access_key_id)')
-      return found.credentials
-    },
-    renew: async () => undefined,
-  }
-}

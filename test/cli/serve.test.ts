@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict'
+import { execFileSync } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { connect as h2connect } from 'node:http2'
 import { connect, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
+import { connect as tlsConnect } from 'node:tls'
+import { mint } from '../../src/cli/token.ts'
 import { encodeMessage, eventMessage, Splitter, stringHeader } from '../../src/eventstream/index.ts'
 import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
 import { ask, type Got, PROTOCOLS } from '../kit/client.ts'
+import { secret as secretOf } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
-import { proxyEnv, token } from '../kit/proxy.ts'
+import { JWT_SECRET, proxyEnv, token } from '../kit/proxy.ts'
 
 let bedrock: FakeBedrock
 before(async () => { bedrock = await FakeBedrock.start() })
@@ -94,6 +102,7 @@ test('a request that comes late on a draining connection is answered 503 with Re
   const program = serve()
   const { answers, finish } = await beginStreams(await program.port(), 1)
   const socket = connect(await program.port(), '127.0.0.1')
+  const closed = once(socket, 'close')
   const head = (path: string) => `POST ${path} HTTP/1.1\r\nHost: h\r\nAuthorization: ${authorization()}\r\nContent-Length: 2\r\n\r\n{}`
   let finishOwn = (): void => undefined
   bedrock.script = (_seen, response) => {
@@ -113,11 +122,10 @@ test('a request that comes late on a draining connection is answered 503 with Re
   const before = bedrock.seen.length
   // Later than the moment in which requests already on their way are still served.
   await program.line(/"msg":"turning away"/)
-  socket.write(head('/model/x/invoke'))
+  socket.write(head('/model/x/invoke'), finishOwn)
   await program.line(/"error":"DRAINING"/)
-  finishOwn()
   finish()
-  await once(socket, 'close')
+  await closed
   assert.match(text, /HTTP\/1\.1 503 .*retry-after: 1\r\n/is)
   assert.equal(bedrock.seen.length, before)
   await Promise.all(answers)
@@ -173,3 +181,59 @@ function refusedConnection(port: number): Promise<void> {
     attempt()
   })
 }
+
+test('SIGHUP takes new keys without dropping a request, and keeps the old ones where the new configuration is bad', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'reload-'))
+  const file = join(folder, 'config.yaml')
+  const write = (secret: string, more = '') => writeFileSync(file, `jwt: { secret: "${secret}" }\n${more}`, { mode: 0o600 })
+  const [first, second] = [JWT_SECRET, secretOf('a second JWT secret', randomBytes(48).toString('base64'))]
+  const env = proxyEnv(bedrock)
+  delete env.JWT__SECRET
+  write(first)
+  const program = new Program(['serve', '--config', file], env)
+  started.push(program)
+  const port = await program.port()
+  bedrock.script = plainAnswer
+  const status = async (secret: string) => (await ask('HTTP/1.1', port, '/model/x/invoke', { headers: { authorization: `Bearer ${mint({ sub: 'a' }, secret, 60, Date.now())}` }, body: '{}' })).status
+  const { answers, finish } = await beginStreams(port, 2)
+  assert.deepEqual([await status(first), await status(second)], [200, 401])
+
+  write(second, 'server: { prot: 1 }\n')
+  program.child.kill('SIGHUP')
+  await program.line(/the configuration is not reloaded.*did you mean port\?/)
+  assert.deepEqual([await status(first), await status(second)], [200, 401])
+
+  write(second, 'server: { max_body: 1MB }\n')
+  program.child.kill('SIGHUP')
+  await program.line(/"msg":"reloaded"/)
+  await program.line(/"msg":"an option waits for a restart","option":"server.max_body"/)
+  assert.deepEqual([await status(first), await status(second)], [401, 200])
+  finish()
+  for (const got of await Promise.all(answers)) assert.equal(got.complete, true)
+  rmSync(folder, { recursive: true })
+})
+
+test('SIGHUP shows a renewed certificate to those who connect from then on; a key that does not fit is refused', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  const make = (name: string, key = keyFile) => execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certFile, '-subj', `/CN=${name}`, '-days', '2'], { stdio: 'ignore' })
+  const shown = () => new Promise<string>((resolve, reject) => {
+    const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
+      resolve(String(socket.getPeerCertificate().subject.CN))
+      socket.destroy()
+    }).on('error', reject)
+  })
+  make('first')
+  const program = serve({ SERVER__TLS__CERT_FILE: certFile, SERVER__TLS__KEY_FILE: keyFile })
+  const port = await program.port()
+  assert.equal(await shown(), 'first')
+  make('other', join(folder, 'elsewhere.pem'))
+  program.child.kill('SIGHUP')
+  await program.line(/is not the key of the certificate/)
+  assert.equal(await shown(), 'first')
+  make('second')
+  program.child.kill('SIGHUP')
+  await program.line(/"msg":"reloaded"/)
+  assert.equal(await shown(), 'second')
+  rmSync(folder, { recursive: true })
+})

@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { readSetup } from '../../src/cli/setup.ts'
-import { type Running, start } from '../../src/cli/serve.ts'
+import { type Running, start } from '../../src/cli/running.ts'
 import { mint } from '../../src/cli/token.ts'
 import { createLog } from '../../src/log/index.ts'
 import { ACCESS_KEY_ID, type FakeBedrock, REGION, SECRET_ACCESS_KEY } from './bedrock.ts'
@@ -29,7 +29,9 @@ export function token(claims: Readonly<Record<string, unknown>> = {}, lifetimeS 
 export function proxyEnv(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return {
     SERVER__PORT: '0', JWT__SECRET: JWT_SECRET, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url,
-    AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY, LOGGING__LEVEL: 'debug', ...more,
+    AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY, LOGGING__LEVEL: 'debug',
+    // Nothing here leaves this machine: no instance to ask, no files of its user to read.
+    AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nowhere', ...more,
   }
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { start } from '../../src/cli/serve.ts'
+import { start } from '../../src/cli/running.ts'
 import { readSetup } from '../../src/cli/setup.ts'
 import { createLog } from '../../src/log/index.ts'
 import { FakeBedrock } from '../kit/bedrock.ts'

@@ -1,0 +1,123 @@
+import { credentialChain, hostFiles, httpClient } from '../credentials/index.ts'
+import { Authenticator, httpGet, keyCopies } from '../identity/index.ts'
+import type { Log } from '../log/index.ts'
+import { ByteBudget, type Exchange, handle, type LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
+import { Door, servePage } from '../server/index.ts'
+import { SigningKeys } from '../sigv4/index.ts'
+import { endpointOf, UpstreamClient } from '../upstream/index.ts'
+import type { Terminal } from './command.ts'
+import { endpointOptions } from './egress.ts'
+import type { Setup } from './setup.ts'
+
+/** How long a body may wait for memory. A paused upload hides that its client has left. */
+const MAX_WAIT_MS = 5000
+
+/** A proxy that runs. */
+export interface Running {
+  readonly url: string
+  /** Takes keys, certificate and what else can change while it runs. Problems, as lines for people, mean that nothing has changed. */
+  reload(setup: Setup): readonly string[]
+  /** Drains. Resolves to the number of answers that had to be cut when time was up. */
+  stop(): Promise<number>
+}
+
+/** The composition root: the only place that knows every room. */
+export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
+  const { config } = setup
+  const { house, client, credentials, live } = furnish(setup, env, log, () => door.closing)
+  const ready = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
+  const base = config.server.base_path
+  const door: Door = new Door(doorOptions(setup), (exchange) => {
+    const path = pathBelow(exchange, base)
+    if (path === undefined || !servePage(exchange, path, ready)) void handle(exchange, house)
+  })
+  let draining = false
+  const { port } = await door.listen()
+  const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(config.server.host)}:${port}${base}`
+  log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
+  return {
+    url,
+    reload({ issuers, tls }) {
+      if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
+      if (tls !== undefined) door.renewCertificate(tls)
+      house.authenticator.reload(issuers)
+      return []
+    },
+    async stop() {
+      draining = true
+      let cut = 0
+      const timer = setTimeout(() => {
+        cut = live.size
+        for (const fail of live) fail('DRAINING')
+        setTimeout(() => door.cut(), LAST_WORDS_MS).unref()
+      }, config.server.drain_timeout)
+      await door.drain(() => log.info('turning away'))
+      clearTimeout(timer)
+      client.close()
+      credentials.close()
+      house.authenticator.close()
+      return cut
+    },
+  }
+}
+
+/** Time for the exception frames of a forced end to reach their clients. */
+const LAST_WORDS_MS = 500
+
+function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
+  const { aws, jwt, server } = config
+  const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
+  const client = new UpstreamClient({ ...timeouts, ca })
+  const live: LiveAnswers = new Set()
+  const options = endpointOptions(config)
+  const credentials = credentialChain({
+    env, configured: { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token },
+    region: aws.region, fips: aws.fips, files: hostFiles, http: httpClient({ ca }), nowMs: Date.now, random: Math.random, log,
+  })
+  const house: ProxyDependencies = {
+    authenticator: new Authenticator(issuers, {
+      nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
+    }),
+    credentials,
+    endpoints: { runtime: endpointOf('runtime', options), control: endpointOf('control', options), mantle: endpointOf('mantle', options) },
+    client, live, log, closing,
+    clock: new SigningClock(Date.now),
+    keys: new SigningKeys(),
+    budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
+    maxBodyBytes: server.max_body,
+    clientIdleMs: server.timeouts.idle,
+    basePath: server.base_path,
+    nowMs: Date.now,
+  }
+  return { house, client, credentials, live }
+}
+
+function after(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs).unref()
+  return () => clearTimeout(timer)
+}
+
+function doorOptions({ config: { server }, tls }: Setup) {
+  return {
+    host: server.host, port: server.port, tls, maxHeaderBytes: server.max_header, maxConnections: server.max_connections,
+    headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive,
+  }
+}
+
+/** The path of a request below `base`; `undefined` where it is elsewhere. */
+function pathBelow({ target }: Exchange, base: string): string | undefined {
+  const end = target.indexOf('?')
+  const path = end < 0 ? target : target.slice(0, end)
+  return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined
+}
+
+function hasCredentials({ credentials }: ProxyDependencies): boolean {
+  try {
+    // A promise: still searching.
+    return !(credentials.get() instanceof Promise)
+  } catch {
+    return false
+  }
+}
+
+const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host)
