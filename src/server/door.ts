@@ -40,7 +40,8 @@ export class Door {
   readonly #options: DoorOptions
   readonly #h1: Server
   readonly #h2: Http2Server
-  readonly #sessions = new Set<ServerHttp2Session>()
+  /** Sessions of HTTP/2 by their sockets, which outlive them while the client does not close its side. */
+  readonly #sessions = new Map<Socket, ServerHttp2Session>()
   #draining = false
   #closing = false
 
@@ -80,7 +81,7 @@ export class Door {
       onClosing()
     }, GRACE_MS)
     const closed = new Promise<void>((resolve) => NetServer.prototype.close.call(this.#h1, () => resolve()))
-    for (const session of this.#sessions) session.close()
+    for (const session of this.#sessions.values()) session.close()
     const sweep = setInterval(() => this.#h1.closeIdleConnections(), SWEEP_MS)
     await closed
     clearTimeout(grace)
@@ -90,7 +91,7 @@ export class Door {
   /** Ends every connection, whatever it is doing. */
   cut(): void {
     this.#h1.closeAllConnections()
-    for (const session of this.#sessions) session.destroy()
+    for (const socket of this.#sessions.keys()) socket.destroy()
   }
 
   #createH1(handler: Handler): Server {
@@ -107,7 +108,7 @@ export class Door {
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections
     const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
-      new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining)
+      new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining, keepAliveMs)
     server.on('request', (request, response) => inTurn(response, () => handler(exchange(request, response))))
     server.on('checkContinue', (request, response) => inTurn(response, () => handler(exchange(request, response, true))))
     server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN'))
@@ -117,21 +118,28 @@ export class Door {
   }
 
   #createH2(handler: Handler): Http2Server {
-    const { maxHeaderBytes, headerMs, keepAliveMs } = this.#options
+    const { maxHeaderBytes, keepAliveMs } = this.#options
     const server = createH2Server({
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1_048_576, enablePush: false },
       maxHeaderListPairs: 400,
     })
-    server.on('session', (session) => {
-      this.#sessions.add(session)
-      session.once('close', () => this.#sessions.delete(session))
-      keepSession(session, headerMs, keepAliveMs)
-      if (this.#draining) session.close()
-    })
     server.on('stream', (stream, headers, flags, rawHeaders) => {
-      handler(new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID()))
+      handler(new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), keepAliveMs))
     })
     return server
+  }
+
+  #serveH2(socket: Socket): void {
+    const { headerMs, keepAliveMs } = this.#options
+    // The http server keeps half-closed connections for its own reasons; a session would never learn that its client left.
+    socket.allowHalfOpen = false
+    this.#h2.once('session', (session) => {
+      this.#sessions.set(socket, session)
+      socket.once('close', () => this.#sessions.delete(socket))
+      keepSession(session, socket, headerMs, keepAliveMs)
+      if (this.#draining) session.close()
+    })
+    this.#h2.emit('connection', socket)
   }
 
   /** Puts ourselves before the listener by which the http(s) server takes connections. */
@@ -140,10 +148,8 @@ export class Door {
     const [serveH1] = this.#h1.listeners(event) as ((socket: Socket) => void)[]
     this.#h1.removeAllListeners(event)
     const hand = (socket: Socket, isH2: boolean) => {
-      if (!isH2) return serveH1!.call(this.#h1, socket)
-      // The http server keeps half-closed connections for its own reasons; a session would never learn that its client left.
-      socket.allowHalfOpen = false
-      this.#h2.emit('connection', socket)
+      if (isH2) this.#serveH2(socket)
+      else serveH1!.call(this.#h1, socket)
     }
     this.#h1.on(event, (socket: Socket) => {
       if (event === 'secureConnection') hand(socket, (socket as TLSSocket).alpnProtocol === 'h2')

@@ -4,7 +4,7 @@ import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
 
 /** A request over HTTP/1.1 as the proxy sees it. */
-export class Http1Exchange implements Exchange {
+export class Http1Exchange implements Exchange, Sink {
   readonly id: string
   readonly protocol: '1.0' | '1.1'
   readonly method: string
@@ -18,13 +18,15 @@ export class Http1Exchange implements Exchange {
   readonly #response: ServerResponse
   readonly #request: IncomingMessage
   readonly #lastAnswer: () => boolean
+  readonly #takeMs: number
   #awaitsContinue: boolean
 
   /**
    * @param awaitsContinue - The client sends its body only when it is told to.
    * @param lastAnswer - Whether the connection is to close after this answer.
+   * @param takeMs - How long the client has for the rest of an answer that is complete.
    */
-  constructor(request: IncomingMessage, response: ServerResponse, id: string, awaitsContinue: boolean, lastAnswer: () => boolean) {
+  constructor(request: IncomingMessage, response: ServerResponse, id: string, awaitsContinue: boolean, lastAnswer: () => boolean, takeMs: number) {
     const { headers } = request
     this.id = id
     this.protocol = request.httpVersion as '1.0' | '1.1'
@@ -38,6 +40,7 @@ export class Http1Exchange implements Exchange {
     this.#response = response
     this.#awaitsContinue = awaitsContinue
     this.#lastAnswer = lastAnswer
+    this.#takeMs = takeMs
     // A half-closed connection counts as a client that left, as everywhere in node:http.
     response.on('close', () => {
       if (response.writableFinished) return
@@ -62,7 +65,24 @@ export class Http1Exchange implements Exchange {
   begin(status: number, fields: readonly string[], atOnce: boolean): Sink {
     this.#response.writeHead(status, this.#withConnection(fields, false) as string[])
     if (atOnce) this.#response.flushHeaders()
-    return this.#response
+    return this
+  }
+
+  write(chunk: Buffer | string): boolean {
+    return this.#response.write(chunk)
+  }
+
+  // While an answer is on its way who sends it watches the client. What is left of it after its end nobody else does.
+  end(chunk?: Buffer | string): void {
+    const response = this.#response
+    response.end(chunk)
+    if (response.writableFinished || this.#gone) return
+    const timer = setTimeout(() => response.socket?.destroy(), this.#takeMs)
+    response.once('close', () => clearTimeout(timer))
+  }
+
+  once(event: 'drain', listener: () => void): void {
+    this.#response.once(event, listener)
   }
 
   answer(status: number, fields: readonly string[], body: Buffer): void {
@@ -71,11 +91,11 @@ export class Http1Exchange implements Exchange {
     // RFC 9110 §9.3.2: of a HEAD the head alone is answered; node:http throws where more is written.
     const text = this.method === 'HEAD' ? undefined : body
     response.writeHead(status, this.#withConnection(fields, unread) as string[])
-    if (!unread || this.#awaitsContinue) return void response.end(text)
+    if (!unread || this.#awaitsContinue) return this.end(text)
     // The client has its whole answer now. To end it would close the connection under its upload: that comes after the rest is read.
     if (text === undefined) response.flushHeaders()
     else response.write(text)
-    drainAway(this.body, () => response.end())
+    drainAway(this.body, () => this.end())
   }
 
   // What was written still goes out, but not the last chunk: every client notices.

@@ -3,7 +3,7 @@ import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
 
 /** A request over HTTP/2 as the proxy sees it. */
-export class Http2Exchange implements Exchange {
+export class Http2Exchange implements Exchange, Sink {
   readonly id: string
   readonly protocol = '2'
   readonly method: string
@@ -12,11 +12,13 @@ export class Http2Exchange implements Exchange {
   readonly source: string
   readonly hasBody: boolean
   readonly body: ServerHttp2Stream
+  readonly #takeMs: number
   onGone: (() => void) | undefined
   #gone = false
   #awaitsContinue: boolean
 
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[], id: string) {
+  /** @param takeMs - How long the client has for the rest of an answer that is complete. */
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[], id: string, takeMs: number) {
     this.id = id
     this.method = headers[':method'] ?? ''
     this.target = headers[':path'] ?? ''
@@ -24,6 +26,7 @@ export class Http2Exchange implements Exchange {
     this.source = stream.session?.socket.remoteAddress ?? ''
     this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
     this.body = stream
+    this.#takeMs = takeMs
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     stream.on('error', () => undefined)
     // Not 'close': a stream that is torn down counts as finished by then, whatever was written.
@@ -48,7 +51,23 @@ export class Http2Exchange implements Exchange {
 
   begin(status: number, fields: readonly string[], _atOnce: boolean): Sink {
     if (!this.body.destroyed) this.body.respond(responseHeaders(status, fields))
-    return this.body
+    return this
+  }
+
+  write(chunk: Buffer | string): boolean {
+    return this.body.write(chunk)
+  }
+
+  // A client can give its windows no bytes at all, and ask for more answers meanwhile.
+  end(chunk?: Buffer | string): void {
+    this.body.end(chunk)
+    if (this.body.destroyed) return
+    const timer = setTimeout(() => this.body.destroy(), this.#takeMs)
+    this.body.once('close', () => clearTimeout(timer))
+  }
+
+  once(event: 'drain', listener: () => void): void {
+    this.body.once(event, listener)
   }
 
   // The Node client takes no answer while more than 10 MB of its upload are queued, so the upload is read first.

@@ -1,27 +1,39 @@
 import type { ServerHttp2Session, ServerHttp2Stream } from 'node:http2'
+import type { Socket } from 'node:net'
 
 // 64 KiB a connection, the protocol's default, makes uploads twelve times slower at 40 ms.
 const WINDOW_BYTES = 8 * 1024 * 1024
 
 /**
  * Bounds the life of an HTTP/2 connection: a first request must come within `headerMs`, and one without requests is
- * closed after `keepAliveMs`, whatever PING and SETTINGS frames come meanwhile.
+ * closed after `keepAliveMs`, whatever PING and SETTINGS frames come meanwhile. A client that hears of the end has
+ * `headerMs` to close its side.
+ *
+ * @param socket - What the session runs on.
  */
-export function keepSession(session: ServerHttp2Session, headerMs: number, keepAliveMs: number): void {
+export function keepSession(session: ServerHttp2Session, socket: Socket, headerMs: number, keepAliveMs: number): void {
   let open = 0
-  let idle = setTimeout(() => session.destroy(), headerMs)
+  let timer = setTimeout(() => socket.destroy(), headerMs)
+  const cutSoon = () => {
+    clearTimeout(timer)
+    timer = setTimeout(() => socket.destroy(), headerMs)
+  }
   session.on('error', () => undefined)
-  session.once('close', () => clearTimeout(idle))
+  session.once('close', cutSoon)
+  socket.once('close', () => clearTimeout(timer))
   // Known only when the peer's settings have come.
   session.setLocalWindowSize(WINDOW_BYTES)
   session.on('stream', (stream: ServerHttp2Stream) => {
     open++
-    clearTimeout(idle)
+    clearTimeout(timer)
     stream.once('close', () => {
       open--
       if (open > 0 || session.closed) return
-      clearTimeout(idle)
-      idle = setTimeout(() => session.close(), keepAliveMs)
+      clearTimeout(timer)
+      timer = setTimeout(() => {
+        cutSoon()
+        session.close()
+      }, keepAliveMs)
     })
   })
 }
