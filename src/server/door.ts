@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerOptions, type ServerResponse } from 'node:http'
 import { createServer as createH2Server, type Http2Server, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2'
-import { createServer as createTlsServer } from 'node:https'
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Exchange } from '../proxy/index.ts'
@@ -10,10 +10,16 @@ import { Http2Exchange } from './h2.ts'
 import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
 import { keepSession } from './session.ts'
 
+/** A certificate with its chain, and its key, as PEM. */
+export interface Certificate {
+  readonly cert: string
+  readonly key: string
+}
+
 export interface DoorOptions {
   readonly host: string
   readonly port: number
-  readonly tls?: { readonly cert: string; readonly key: string } | undefined
+  readonly tls?: Certificate | undefined
   readonly maxHeaderBytes: number
   readonly maxConnections: number
   /** From a connection, or the end of the request before, to the last byte of a request's head. */
@@ -29,6 +35,7 @@ const PREFACE_START = 'PRI '
 // Requests that were on their way when the drain began are served; after this there are none.
 const GRACE_MS = 300
 const SWEEP_MS = 300
+const MIN_TLS = 'TLSv1.2'
 
 /**
  * One port for HTTP/1.1 and HTTP/2, with TLS or without.
@@ -88,6 +95,11 @@ export class Door {
     clearInterval(sweep)
   }
 
+  /** Shows another certificate to those who connect from now on. The two must belong together. */
+  renewCertificate(tls: Certificate): void {
+    ;(this.#h1 as TlsServer).setSecureContext({ ...tls, minVersion: MIN_TLS })
+  }
+
   /** Ends every connection, whatever it is doing. */
   cut(): void {
     this.#h1.closeAllConnections()
@@ -103,7 +115,7 @@ export class Door {
     }
     const server = tls === undefined
       ? createServer(options)
-      : createTlsServer({ ...options, cert: tls.cert, key: tls.key, ALPNProtocols: ['h2', 'http/1.1'], minVersion: 'TLSv1.2', handshakeTimeout: headerMs })
+      : createTlsServer({ ...options, ...tls, ALPNProtocols: ['h2', 'http/1.1'], minVersion: MIN_TLS, handshakeTimeout: headerMs })
     // 0: all lines are kept and counted by us. With a limit Node 20 drops what is beyond it without a word.
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections
