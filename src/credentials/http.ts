@@ -1,5 +1,6 @@
 import { type ClientRequest, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import { createSecureContext, rootCertificates } from 'node:tls'
 import { CredentialsError } from './source.ts'
 import type { World } from './world.ts'
 
@@ -44,11 +45,12 @@ const MAX_BYTES = 65_536
 /**
  * The client for credential services: one connection for each request, no redirects, no proxy of the environment.
  *
- * @param ca - PEM of the only authorities to trust, in place of Node's.
+ * @param ca - PEM of the only authorities to trust, in place of Node's; never what a variable adds.
  */
 export function httpClient({ ca }: { readonly ca?: string | undefined } = {}): HttpClient {
+  const trust = { secureContext: createSecureContext({ ca: ca ?? [...rootCertificates], minVersion: 'TLSv1.2' }), rejectUnauthorized: true }
   return (request, closing) => new Promise((resolve, reject) => {
-    const call = open(request, closing, ca)
+    const call = open(request, closing, trust)
     const fail = (code: CredentialsError['code'], message: string) => {
       clearTimeout(deadline)
       call.destroy()
@@ -75,9 +77,9 @@ export function httpClient({ ca }: { readonly ca?: string | undefined } = {}): H
   })
 }
 
-function open({ method, url, headers }: HttpRequest, signal: AbortSignal, ca: string | undefined): ClientRequest {
+function open({ method, url, headers }: HttpRequest, signal: AbortSignal, trust: object): ClientRequest {
   // No agent of the process: theirs may keep connections, or take the proxy of NODE_USE_ENV_PROXY.
   const options = { method, headers, signal, agent: false } as const
   if (url.protocol === 'http:') return plainRequest(url, options)
-  return secureRequest(url, { ...options, minVersion: 'TLSv1.2', rejectUnauthorized: true, ...(ca !== undefined && { ca }) })
+  return secureRequest(url, { ...options, ...trust })
 }

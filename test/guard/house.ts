@@ -14,8 +14,8 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     toml: '', yaml: '', resp: '', prometheus: '',
   },
   {
-    config: 'fs path', identity: '', credentials: '', limits: '', policy: '', audit: '', usage: '',
-    upstream: 'http net tls', sso: '',
+    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'fs http https timers/promises tls',
+    upstream: 'http net tls', limits: '', policy: '', audit: '', usage: '', sso: '',
   },
   { proxy: 'crypto types:http types:stream' },
   { server: 'crypto http http2 https net types:stream types:tls' },
