@@ -5,16 +5,16 @@ const FORBIDDEN: readonly (readonly [name: string, effect: string])[] = [
   ['NODE_OPTIONS', 'loads code and changes what is checked'],
   ['NODE_PATH', 'loads code from other folders'],
   ['NODE_TLS_REJECT_UNAUTHORIZED', 'turns off the check of certificates'],
-  ['NODE_EXTRA_CA_CERTS', 'adds authorities that are trusted'],
   ['NODE_USE_SYSTEM_CA', 'adds authorities that are trusted'],
   ['NODE_USE_ENV_PROXY', 'sends requests to a proxy of the environment'],
   ['OPENSSL_CONF', 'changes what OpenSSL allows'],
-  ['SSL_CERT_FILE', 'changes the authorities that are trusted'],
-  ['SSL_CERT_DIR', 'changes the authorities that are trusted'],
   ['NODE_V8_COVERAGE', 'writes files'],
   ['NODE_COMPILE_CACHE', 'writes files'],
   ['NODE_REDIRECT_WARNINGS', 'writes files'],
 ]
+
+// NODE_EXTRA_CA_CERTS and SSL_CERT_FILE are not among them: every connection names its authorities itself, so they have no
+// effect here, and images and companies set them for everybody.
 
 /** Refusals, as lines for people, for variables that could undo what the proxy promises. An auditor's unit sets none of them. */
 export function environmentProblems(env: Readonly<Record<string, string | undefined>>): string[] {

@@ -158,7 +158,7 @@ test('a secret that is too short or publicly known ends the program with 78, and
   }
 })
 
-for (const name of ['NODE_DEBUG', 'NODE_EXTRA_CA_CERTS', 'NODE_TLS_REJECT_UNAUTHORIZED']) {
+for (const name of ['NODE_DEBUG', 'OPENSSL_CONF', 'NODE_TLS_REJECT_UNAUTHORIZED']) {
   test(`${name} in the environment ends the program with 78`, async () => {
     const program = serve({ [name]: '0' })
     assert.equal(await program.ended(), 78)
