@@ -30,20 +30,25 @@ export function createLog({ level, format, nowMs, write }: LogOptions): Log {
 const MAX_VALUE_LENGTH = 1024
 
 function jsonLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {
-  return `${oneLine(JSON.stringify({ time, level, msg, ...fields }, shortened))}\n`
+  return `${oneLine(JSON.stringify({ time, level, msg, ...shortened(fields) }))}\n`
 }
 
 function textLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {
-  const pairs = Object.entries(fields).filter(([, value]) => value !== undefined)
-  const text = pairs.map(([name, value]) => ` ${name}=${quoted(shortened(name, value))}`).join('')
+  const pairs = Object.entries(shortened(fields)).filter(([, value]) => value !== undefined)
+  const text = pairs.map(([name, value]) => ` ${name}=${quoted(value)}`).join('')
   return `${time} ${level.toUpperCase()} ${msg}${oneLine(text)}\n`
 }
 
 const quoted = (value: unknown): string => (typeof value === 'string' && /^[\w.:/@+-]+$/.test(value) ? value : JSON.stringify(value))
 
 // A stranger chooses paths and names; a megabyte of them is no use in a log.
-function shortened(_name: string, value: unknown): unknown {
-  return typeof value === 'string' && value.length > MAX_VALUE_LENGTH ? `${value.slice(0, MAX_VALUE_LENGTH)}…` : value
+function shortened(fields: LogFields): LogFields {
+  let short = fields
+  for (const name in fields) {
+    const value = fields[name]
+    if (typeof value === 'string' && value.length > MAX_VALUE_LENGTH) short = { ...short, [name]: `${value.slice(0, MAX_VALUE_LENGTH)}…` }
+  }
+  return short
 }
 
 // JSON leaves these as they are; terminals and line readers act on them (ANSI's C1 controls, Unicode line ends).
