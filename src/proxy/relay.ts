@@ -52,8 +52,8 @@ class Relay {
   #stall: NodeJS.Timeout | undefined
 
   constructor(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, idleMs: number, live: LiveAnswers, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
-    const { headers } = answer.message
-    const isEventStream = answer.status === 200 && route.operation.exceptions !== undefined && headers['content-type'] === EVENT_STREAM
+    const contentLength = fieldOf(answer.fields, 'content-length')
+    const isEventStream = answer.status === 200 && route.operation.exceptions !== undefined && fieldOf(answer.fields, 'content-type') === EVENT_STREAM
     const asSse = isEventStream && acceptsEventStream(fields.get('accept'))
     this.#message = answer.message
     this.#answer = answer
@@ -64,9 +64,8 @@ class Relay {
     this.#resolve = resolve
     this.#reject = reject
     this.#view = isEventStream ? (asSse ? new SseView() : new PlainView()) : undefined
-    this.#length = asSse || headers['content-length'] === undefined ? undefined : Number(headers['content-length'])
-    const requestId = headers['x-amzn-requestid']
-    this.#awsRequestId = typeof requestId === 'string' ? requestId : undefined
+    this.#length = asSse || contentLength === undefined ? undefined : Number(contentLength)
+    this.#awsRequestId = fieldOf(answer.fields, 'x-amzn-requestid')
     this.#head = headFields(answer, this.#awsRequestId, asSse)
   }
 
@@ -184,6 +183,12 @@ function headFields(answer: Answer, requestId: string | undefined, asSse: boolea
     fields.push('Content-Type', 'text/event-stream', 'Cache-Control', 'no-cache')
   }
   // The Anthropic SDKs look for the id under this name.
-  if (requestId !== undefined && answer.message.headers['request-id'] === undefined) fields.push('request-id', requestId)
+  if (requestId !== undefined && fieldOf(answer.fields, 'request-id') === undefined) fields.push('request-id', requestId)
   return fields
+}
+
+/** First value of a field, from the lines themselves: node:http would make an object of all of them, at a cost. */
+function fieldOf(fields: readonly string[], name: string): string | undefined {
+  for (let i = 0; i < fields.length; i += 2) if (fields[i]!.length === name.length && fields[i]!.toLowerCase() === name) return fields[i + 1]
+  return undefined
 }
