@@ -16,7 +16,9 @@ const BROKEN: ReadonlyMap<string | undefined, ProblemCode> = new Map<string | un
 
 /** What node:http itself cannot or will not read. The connection ends; nothing of what was sent is repeated. */
 export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable || isAnswering(socket)) return void socket.destroy()
+  // A connection that broke, or a handshake that did: there is no way to say anything.
+  const isHttp = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
+  if (!isHttp || !socket.writable || isAnswering(socket)) return void socket.destroy()
   refuseConnection(socket, BROKEN.get(error.code) ?? 'HTTP_BAD_FRAMING')
 }
 
