@@ -1,13 +1,13 @@
 import { presentedToken, type RequestFields } from '../http/index.ts'
 import { type Authenticator, type Caller, IdentityError } from '../identity/index.ts'
 import { JwtError } from '../jwt/index.ts'
-import { Refusal } from './problem.ts'
+import { Refusal, type RefusalCode } from './problem.ts'
 
 /**
  * Tells who calls: at once, or later where keys have to be fetched first.
  *
  * @throws HttpError - where there is no token, or two.
- * @throws Refusal - `TOKEN_EXPIRED`, or `TOKEN_INVALID` for all the rest; why exactly stands in `detail`, for the log. The
+ * @throws Refusal - `TOKEN_EXPIRED`, `KEYS_UNAVAILABLE`, or `TOKEN_INVALID` for all the rest; why exactly stands in `detail`, for the log. The
  *   promise rejects with the same.
  */
 export function authenticate(fields: RequestFields, authenticator: Authenticator, nowMs: number): Caller | Promise<Caller> {
@@ -20,8 +20,11 @@ export function authenticate(fields: RequestFields, authenticator: Authenticator
   }
 }
 
+/** Refusals that a client can do something about: fetch a new token, come back later. All others look alike to it. */
+const REFUSALS: ReadonlyMap<string, RefusalCode> = new Map([['JWT_EXPIRED', 'TOKEN_EXPIRED'], ['IDENTITY_KEYS_UNAVAILABLE', 'KEYS_UNAVAILABLE']])
+
 function refuse(error: unknown): never {
   if (!(error instanceof JwtError || error instanceof IdentityError)) throw error
   const why = error instanceof IdentityError && error.detail !== undefined ? error.detail : error.message
-  throw new Refusal(error.code === 'JWT_EXPIRED' ? 'TOKEN_EXPIRED' : 'TOKEN_INVALID', { detail: `${error.code}: ${why}` })
+  throw new Refusal(REFUSALS.get(error.code) ?? 'TOKEN_INVALID', { detail: `${error.code}: ${why}` })
 }

@@ -6,6 +6,7 @@ export type RefusalCode =
   | 'TOKEN_INVALID'
   | 'TOKEN_EXPIRED'
   | 'ACCESS_DENIED'
+  | 'KEYS_UNAVAILABLE'
   | 'UNKNOWN_OPERATION'
   | 'UNKNOWN_METHOD'
   | 'BODY_TOO_LARGE'
@@ -92,6 +93,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
   CLIENT_GONE: { status: 499, type: 'ClientClosedRequest', message: 'The client left.', culprit: 'client' },
 
+  KEYS_UNAVAILABLE: { ...unavailable('proxy', 'Tokens of this issuer cannot be checked at the moment.'), retryAfterS: 5 },
   NO_AWS_CREDENTIALS: unavailable('proxy', 'The proxy has no valid AWS credentials.'),
   AWS_CREDENTIALS_REFUSED: unavailable('proxy', 'AWS did not accept the credentials of the proxy.'),
   OUT_OF_MEMORY_BUDGET: { ...unavailable('proxy', 'The proxy holds as many request bodies as it can.'), retryAfterS: 1 },

@@ -157,11 +157,7 @@ test('silence of AWS past its timer is answered 408 ModelTimeoutException, not t
 })
 
 test('an upstream that nobody can reach is answered 503 ServiceUnavailableException', async () => {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as { port: number }
-  await new Promise((resolve) => listener.close(resolve))
-  const lost = await startProxy({ url: `http://127.0.0.1:${port}` })
+  const lost = await startProxy({ url: `http://127.0.0.1:${await closedPort()}` })
   const line = lost.nextRequestLine()
   assertProblem(await ask('HTTP/1.1', lost.port, INVOKE, bearer(token())), { ...UNAVAILABLE, message: 'AWS Bedrock could not be reached.' })
   assert.equal((await line).error, 'UPSTREAM_UNREACHABLE')
@@ -204,6 +200,15 @@ test('without AWS credentials everything is answered 503, and the log says where
   await poor.stop()
 })
 
+test('while the keys of the issuer cannot be had its tokens are answered 503, not 401: they may be good', async () => {
+  const issuer = `http://127.0.0.1:${await closedPort()}`
+  const waiting = await startProxy(bedrock, { JWT__SECRET: '', JWT__ISSUER: issuer })
+  const line = waiting.nextRequestLine()
+  assertProblem(await ask('HTTP/1.1', waiting.port, INVOKE, bearer(token({ iss: issuer }))), { ...UNAVAILABLE, headers: { 'retry-after': '5' } })
+  assert.equal((await line).error, 'KEYS_UNAVAILABLE')
+  await waiting.stop()
+})
+
 test('a body for which there is no memory waits, then is answered 503 with Retry-After; one that gets memory in time passes', { timeout: 20_000 }, async () => {
   const full = await startProxy(bedrock, { SERVER__MAX_INFLIGHT: '1MiB', SERVER__MAX_BODY: '1MiB' })
   const held: (() => void)[] = []
@@ -222,3 +227,12 @@ test('a body for which there is no memory waits, then is answered 503 with Retry
   assert.equal((await waiting).status, 200)
   await full.stop()
 })
+
+/** A port on which nobody listens. */
+async function closedPort(): Promise<number> {
+  const listener = createServer().listen(0, '127.0.0.1')
+  await once(listener, 'listening')
+  const { port } = listener.address() as { port: number }
+  await new Promise((resolve) => listener.close(resolve))
+  return port
+}
