@@ -28,6 +28,8 @@ export class Http2Exchange implements Exchange, Sink {
     this.body = stream
     this.#takeMs = takeMs
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
+    // The stream is told of a tick after its head came: its client can have reset it meanwhile.
+    this.#gone = stream.destroyed || stream.aborted
     stream.on('error', () => undefined)
     // Not 'close': a stream that is torn down counts as finished by then, whatever was written.
     stream.on('aborted', () => {

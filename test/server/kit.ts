@@ -81,6 +81,9 @@ function bodyOf(rest: string, status: number, headers: ReadonlyMap<string, strin
   }
 }
 
+/** Waits for 'close', whatever errors come before it. */
+export const closeOf = (stream: NodeJS.EventEmitter): Promise<void> => new Promise((resolve) => stream.on('error', () => undefined).on('close', resolve))
+
 export const statuses = (answers: readonly Response[]): number[] => answers.map(({ status }) => status)
 
 /** A connection whose two sides take turns. */

@@ -5,7 +5,7 @@ import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Script } from '../kit/bedrock.ts'
 import { END_HEADERS, END_STREAM, frame, HEADERS, HELLO, PING, PREFACE, requestHead } from './frames.ts'
-import { invoke, Line, openHouse, responses, statuses, TOKEN } from './kit.ts'
+import { closeOf, invoke, Line, openHouse, responses, statuses, TOKEN } from './kit.ts'
 
 // No test here measures time: each waits for the end of a connection, and fails where that does not come.
 const WAIT = { timeout: 15_000 }
@@ -86,8 +86,6 @@ test('a body over HTTP/2 that stalls is answered 408', WAIT, async () => {
   stream.destroy()
   session.close()
 })
-
-const closeOf = (stream: NodeJS.EventEmitter): Promise<void> => new Promise((resolve) => stream.on('error', () => undefined).on('close', resolve))
 
 /** Answers for ever, as fast as it is read. */
 const endless: Script = (_seen, response) => {
