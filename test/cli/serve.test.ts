@@ -193,9 +193,9 @@ test('SIGHUP takes new keys without dropping a request, and keeps the old ones w
   const program = new Program(['serve', '--config', file], env)
   started.push(program)
   const port = await program.port()
-  bedrock.script = plainAnswer
   const status = async (secret: string) => (await ask('HTTP/1.1', port, '/model/x/invoke', { headers: { authorization: `Bearer ${mint({ sub: 'a' }, secret, 60, Date.now())}` }, body: '{}' })).status
   const { answers, finish } = await beginStreams(port, 2)
+  bedrock.script = plainAnswer
   assert.deepEqual([await status(first), await status(second)], [200, 401])
 
   write(second, 'server: { prot: 1 }\n')
