@@ -149,6 +149,10 @@ test('a reload keeps remote keys in use, fetches them anew, and forgets those of
   await world.idle()
   world.timeMs += 1001
   assert.equal(authenticator.ready(), false)
+  authenticator.reload(trustedIssuers([options]))
+  assert.equal(authenticator.ready(), true)
+  authenticator.reload(trustedIssuers([{ ...options, ca: '' }]))
+  assert.equal(authenticator.status()[0]?.keys, 0, 'keys came over another trust')
   const other = await TestIssuer.start(A)
   other.stop()
   authenticator.reload(trustedIssuers([{ ...options, jwksUrl: other.keysUrl }]))
@@ -198,6 +202,27 @@ test('no more than 10,000 tokens are known at once, and the oldest is forgotten 
   assert.equal(authenticator.authenticate(tokens[1]!, START_MS), callers[1])
   assert.equal(authenticator.authenticate(tokens[10_000]!, START_MS), callers[10_000])
   assert.notEqual(authenticator.authenticate(tokens[0]!, START_MS), callers[0])
+})
+
+test('tokens that are verified again, with newer keys or after a reload, do not count twice', async () => {
+  const issuer = await TestIssuer.start(A)
+  const world = new TestWorld()
+  const trusted = trustedIssuers([issuerOptions({ jwksUrl: issuer.keysUrl })])
+  const authenticator = new Authenticator(trusted, world)
+  await world.idle()
+  const tokens = Array.from({ length: 400 }, (_, n) => tokenOf(A, { jti: `${n}`, exp: NOW_S + 86_400, padding: 'x'.repeat(22_000) }))
+  const authenticateAll = () => tokens.map((token) => authenticator.authenticate(token, world.timeMs))
+  authenticateAll()
+  issuer.jwks = jwks(A, ecKey('other'))
+  world.advance(world.nextMs())
+  await world.idle()
+  const callers = authenticateAll()
+  assert.equal(authenticator.authenticate(tokens[0]!, world.timeMs), callers[0])
+  authenticator.reload(trusted)
+  const again = authenticateAll()
+  assert.notEqual(again[0], callers[0])
+  assert.equal(authenticator.authenticate(tokens[0]!, world.timeMs), again[0])
+  authenticator.close()
 })
 
 test('no more than 16 MiB of tokens are known at once', () => {

@@ -26,10 +26,12 @@ async function open(...keys: readonly TestKey[]): Promise<House> {
 }
 
 test('a token of a key that is new is accepted after one fetch, and the old key stays good while it is published', async () => {
-  const { issuer, authenticate, authenticator } = await open(OLD)
+  const { issuer, world, authenticate, authenticator } = await open(OLD)
   issuer.jwks = jwks(OLD, NEW)
   assert.equal((await authenticate(tokenOf(NEW, CLAIMS))).user, 'alice')
   assert.equal(issuer.fetches, 2)
+  await world.idle()
+  assert.equal(world.timers.size, 1, 'more than one next fetch is planned')
   assert.ok(!(authenticate(tokenOf(OLD, CLAIMS)) instanceof Promise))
   assert.ok(!(authenticate(tokenOf(NEW, CLAIMS)) instanceof Promise))
   authenticator.close()
