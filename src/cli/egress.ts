@@ -1,5 +1,6 @@
-import { endpointOf, type EndpointOptions } from '../upstream/index.ts'
 import type { Config } from '../config/index.ts'
+import { endpointOf, type EndpointOptions } from '../upstream/index.ts'
+import type { Terminal } from './command.ts'
 
 /** Where the endpoints of AWS are, as the configuration says. */
 export function endpointOptions({ aws }: Config): EndpointOptions {
@@ -18,14 +19,42 @@ export interface Egress {
   readonly purpose: string
 }
 
-/** Every host and port that the configuration lets the proxy connect to: the list for a firewall. */
-export function egress(config: Config): readonly Egress[] {
+/** Every host and port that configuration and environment let the proxy connect to: the list for a firewall. */
+export function egress(config: Config, env: Terminal['env']): readonly Egress[] {
+  return merge([...bedrockHosts(config), ...issuerHosts(config), ...credentialHosts(config, env)])
+}
+
+function bedrockHosts(config: Config): readonly Egress[] {
   const options = endpointOptions(config)
-  const services = (['runtime', 'control', 'mantle'] as const).map((service) => {
+  return (['runtime', 'control', 'mantle'] as const).map((service) => {
     const { hostname, port } = endpointOf(service, options)
     return { host: `${hostname}:${port}`, purpose: `Bedrock ${service}` }
   })
-  return merge(services)
+}
+
+/** An issuer that is asked for its keys may name yet another host for them: only it can say which. */
+function issuerHosts({ jwt }: Config): readonly Egress[] {
+  const asked = jwt.secret === undefined && jwt.public_key === undefined && jwt.jwks_file === undefined
+  const url = asked ? (jwt.jwks_url ?? jwt.issuer) : undefined
+  return url === undefined ? [] : [{ host: hostOf(url), purpose: jwt.jwks_url === undefined ? 'issuer, and the host it names for its keys' : 'keys of the issuer' }]
+}
+
+/** Where credentials are looked for when neither configuration nor environment hold keys. */
+function credentialHosts({ aws }: Config, env: Terminal['env']): readonly Egress[] {
+  if (env.AWS_ACCESS_KEY_ID || aws.access_key_id !== undefined) return []
+  const sts = env.AWS_ENDPOINT_URL_STS ?? `https://sts.${aws.region ?? 'us-east-1'}.amazonaws.com`
+  const container = env.AWS_CONTAINER_CREDENTIALS_FULL_URI ?? 'http://169.254.170.2'
+  const instance = env.AWS_EC2_METADATA_SERVICE_ENDPOINT ?? 'http://169.254.169.254'
+  return [
+    { host: hostOf(sts), purpose: 'AWS credentials by web identity' },
+    { host: hostOf(container), purpose: 'AWS credentials of a container' },
+    ...(env.AWS_EC2_METADATA_DISABLED === 'true' ? [] : [{ host: hostOf(instance), purpose: 'AWS credentials of an instance' }]),
+  ]
+}
+
+function hostOf(url: string): string {
+  const { hostname, port, protocol } = new URL(url)
+  return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`
 }
 
 function merge(hosts: readonly Egress[]): readonly Egress[] {

@@ -33,8 +33,16 @@ test('check --print shows each option with its source, and no secret', async () 
 })
 
 test('check --egress lists every host that the proxy can connect to', async () => {
-  assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__ENDPOINT: 'https://vpce.example' })).out.filter((line) => line.includes('Bedrock')), [
+  const keys = { AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b' }
+  assert.deepEqual((await check(['--egress'], { ...GOOD, ...keys, AWS__ENDPOINT: 'https://vpce.example' })).out, [
     'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
+  ])
+  assert.deepEqual((await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS__ENDPOINT: 'https://vpce.example', JWT__ISSUER: 'https://idp.example:8443/x' })).out, [
+    'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
+    'idp.example:8443  issuer, and the host it names for its keys',
+    'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity',
+    '169.254.170.2:80  AWS credentials of a container',
+    '169.254.169.254:80  AWS credentials of an instance',
   ])
   assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__FIPS: 'true' })).out.filter((line) => line.includes('Bedrock')), [
     'bedrock-runtime-fips.eu-central-1.amazonaws.com:443  Bedrock runtime',
