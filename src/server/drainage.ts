@@ -5,7 +5,8 @@ import type { Readable } from 'node:stream'
  * it, or hang. Without bounds: Node reads for ever.
  */
 const MAX_BYTES = 64 * 1024 * 1024
-const MAX_MS = 10_000
+// A minute takes the largest body over a line of half a megabyte per second; who stops sending is not waited for.
+const MAX_MS = 60_000
 const MAX_SILENT_MS = 2000
 
 /** Reads the rest of a body and forgets it. Calls back once: whether its end came within the bounds. */

@@ -16,7 +16,7 @@ export function keepSession(session: ServerHttp2Session, socket: Socket, headerM
   let timer = setTimeout(() => socket.destroy(), headerMs)
   const cutSoon = () => {
     clearTimeout(timer)
-    timer = setTimeout(() => socket.destroy(), headerMs)
+    if (!socket.destroyed) timer = setTimeout(() => socket.destroy(), headerMs)
   }
   session.on('error', () => undefined)
   session.once('close', cutSoon)
@@ -24,11 +24,13 @@ export function keepSession(session: ServerHttp2Session, socket: Socket, headerM
   // Known only when the peer's settings have come.
   session.setLocalWindowSize(WINDOW_BYTES)
   session.on('stream', (stream: ServerHttp2Stream) => {
+    // Told of a tick late, as its end may be: then that has been seen to.
+    if (session.destroyed) return
     open++
     clearTimeout(timer)
     stream.once('close', () => {
       open--
-      if (open > 0 || session.closed) return
+      if (open > 0 || session.closed || session.destroyed) return
       clearTimeout(timer)
       timer = setTimeout(() => {
         cutSoon()
