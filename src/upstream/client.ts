@@ -73,6 +73,8 @@ export class UpstreamClient {
 function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): Promise<IncomingMessage> {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => request.destroy(new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout')), firstByteMs)
+    // It counts from what was last taken of the request: a slow upload is not the model's silence.
+    request.on('drain', () => timer.refresh()).on('finish', () => timer.refresh())
     request.on('response', (answer) => {
       clearTimeout(timer)
       const status = answer.statusCode!

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
+import { setTimeout } from 'node:timers/promises'
 import { SigV4Error, type VerifiedRequest, verifyRequest } from '../../src/sigv4/index.ts'
 import { secret } from './leaks.ts'
 
@@ -37,6 +38,8 @@ export class FakeBedrock {
   readonly sockets = new Set<Socket>()
   /** How requests are answered; the default refuses wrong signatures and answers the rest. */
   script: Script = plainAnswer
+  /** Takes request bodies slowly: a pause after so many bytes. */
+  pauses: { readonly everyBytes: number; readonly ms: number } | undefined
   /** Called with each request once its body is here. */
   #waiting: ((seen: Seen) => void)[] = []
   readonly #server: Server
@@ -83,7 +86,14 @@ export class FakeBedrock {
     const over = new Promise<void>((resolve) => response.on('close', resolve))
     const chunks: Buffer[] = []
     try {
-      for await (const chunk of request) chunks.push(chunk as Buffer)
+      let sincePause = 0
+      for await (const chunk of request) {
+        chunks.push(chunk as Buffer)
+        sincePause += (chunk as Buffer).length
+        if (this.pauses === undefined || sincePause < this.pauses.everyBytes) continue
+        sincePause = 0
+        await setTimeout(this.pauses.ms)
+      }
     } catch {
       return
     }

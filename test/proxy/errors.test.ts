@@ -156,6 +156,17 @@ test('silence of AWS past its timer is answered 408 ModelTimeoutException, not t
   await (await seen).over
 })
 
+test('a request that AWS takes slowly is not silence: the timer begins when it is sent', async () => {
+  const slow = await startProxy(bedrock, { AWS__TIMEOUTS__FIRST_BYTE: '400ms' })
+  const body = Buffer.alloc(20_000_000)
+  bedrock.pauses = { everyBytes: 2_000_000, ms: 100 }
+  bedrock.script = answering(200, [], '{}')
+  const got = await ask('HTTP/1.1', slow.port, INVOKE, { ...bearer(token()), body })
+  bedrock.pauses = undefined
+  assert.equal(got.status, 200)
+  await slow.stop()
+})
+
 test('an upstream that nobody can reach is answered 503 ServiceUnavailableException', async () => {
   const lost = await startProxy({ url: `http://127.0.0.1:${await closedPort()}` })
   const line = lost.nextRequestLine()
