@@ -1,7 +1,7 @@
 /** What a command needs of its process. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdout: { write(text: string): unknown }
+  readonly stdout: { write(text: string): unknown; on(event: 'error', listener: () => void): unknown }
   readonly stderr: { write(text: string): unknown }
   readonly versions: { readonly node: string }
   cwd(): string

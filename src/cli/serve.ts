@@ -20,6 +20,8 @@ export const serveCommand: Command = {
     }
     const { config } = read.setup
     const output = batched((text) => process.stdout.write(text))
+    // Whoever read the log is gone: lines are lost then, requests are not.
+    process.stdout.on('error', () => undefined)
     const log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })

@@ -142,6 +142,29 @@ test('an HTTP/2 session is told to go when the program drains', async () => {
   assert.equal(await program.ended(), 0)
 })
 
+test('a session of HTTP/2 that has ended does not hold up the end of the program', async () => {
+  const program = serve()
+  assert.equal((await ask('HTTP/2', await program.port(), '/health', { method: 'GET' })).status, 200)
+  const stopped = program.line(/"msg":"stopped"/)
+  program.child.kill('SIGTERM')
+  await stopped
+  // Its header timeout is 10 s: a timer left behind would keep the program alive that long.
+  const late = setTimeout(() => program.child.kill('SIGKILL'), 5000)
+  assert.equal(await program.ended(), 0)
+  clearTimeout(late)
+})
+
+test('a log that nobody reads any more costs no request', async () => {
+  const program = serve()
+  const port = await program.port()
+  bedrock.script = plainAnswer
+  program.child.stdout!.destroy()
+  for (let i = 0; i < 3; i++) assert.equal((await ask('HTTP/1.1', port, '/model/x/invoke', { headers: { authorization: authorization() }, body: '{}' })).status, 200)
+  program.child.kill('SIGTERM')
+  const [code] = await once(program.child, 'exit') as [number]
+  assert.equal(code, 0)
+})
+
 test('a configuration with problems ends the program with 78 before a port is open, and names them all', async () => {
   const program = serve({ SERVER__PROT: '1', JWT__SECRET: 'short', AWS__REGION: 'nowhere!' })
   assert.equal(await program.ended(), 78)
