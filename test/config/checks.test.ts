@@ -13,9 +13,10 @@ for (const [claim, document, env, expected] of [
   ['the largest body is larger than all bodies may be', NEEDED, { SERVER__MAX_INFLIGHT: '24MB' },
     'SERVER__MAX_INFLIGHT: server.max_inflight: expected server.max_body within server.max_inflight, or the largest body could never be held'],
   ['no key for tokens is given', { aws }, {}, '/srv/config.json: jwt.secret: expected a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC;'
-    + ' `openssl rand -base64 48` makes one), JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE (JSON Web Key Set), or the same in the file, jwt.secret_file for one'],
+    + ' `openssl rand -base64 48` makes one), JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE or JWT__JWKS_URL (JSON Web Key Set),'
+    + ' JWT__ISSUER alone (the issuer is asked), or the same in the file, jwt.secret_file for one'],
   ['two keys for tokens are given, in whatever layers', NEEDED, { JWT__JWKS_FILE: 'j' },
-    '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, not several'],
+    '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url, not several'],
   ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint'],
   ['FIPS is asked of an endpoint of our own', { jwt, aws: { ...aws, fips: true, endpoint: 'https://e' } }, {},
     '/srv/config.json:7: aws.fips: expected no aws.fips beside an endpoint of your own, whose host is taken as it is'],

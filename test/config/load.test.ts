@@ -65,6 +65,8 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'server.timeouts.keep_alive': ['3m', '3m', 180_000],
   'server.drain_timeout': ['0s', '0s', 0],
   'jwt.secret': ['hush', 'hush', 'hush'],
+  'jwt.max_stale': ['2h', '2h', 7_200_000],
+  'jwt.cache_folder': ['keys', 'keys', '/srv/keys'],
   'jwt.issuer': ['https://sso.example/', 'https://sso.example/', 'https://sso.example/'],
   'jwt.audience': [['a', 'b'], 'a,b', ['a', 'b']],
   'jwt.algorithms': [['HS256', 'HS512'], 'HS256,HS512', ['HS256', 'HS512']],
@@ -96,7 +98,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {
