@@ -52,7 +52,13 @@ export class Http2Exchange implements Exchange, Sink {
   }
 
   begin(status: number, fields: readonly string[], _atOnce: boolean): Sink {
-    if (!this.body.destroyed) this.body.respond(responseHeaders(status, fields))
+    if (this.body.destroyed) return this
+    try {
+      this.body.respond(responseHeaders(status, fields))
+    } catch (error) {
+      // Node throws for what HTTP/2 has no words for, such as two content types. AWS says no such thing.
+      this.body.destroy(error as Error)
+    }
     return this
   }
 
