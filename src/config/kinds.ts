@@ -56,16 +56,16 @@ export const path: Kind<string> = fromStrings({
   discreet: true,
 })
 
-/** A URL, without a slash at its end. Discreet, because URLs can carry passwords. */
+/** A URL, kept as it is written. Discreet, because URLs can carry passwords. */
 export const url: Kind<string> = fromStrings({
   name: 'URL',
-  expected: 'an https:// URL (http:// for a loopback host only) without user, query or fragment',
+  expected: 'an https:// URL (http:// for a loopback host only) without user or fragment',
   fromText: (value) => {
     // Only plain URL characters: what WHATWG parsing would drop or turn (tabs, backslashes) is refused instead.
-    if (!/^https?:\/\/[\w.:[\]-]+(\/[\w.~%/-]*)?$/.test(value) || !URL.canParse(value)) return undefined
-    const { protocol, hostname, origin, pathname } = new URL(value)
+    if (!/^https?:\/\/[\w.:[\]-]+(\/[\w.~%/-]*)?(\?[\w.~%&=-]+)?$/.test(value) || !URL.canParse(value)) return undefined
+    const { protocol, hostname } = new URL(value)
     const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(hostname)
-    return protocol === 'https:' || loopback ? origin + pathname.replace(/\/+$/, '') : undefined
+    return protocol === 'https:' || loopback ? value : undefined
   },
   discreet: true,
 })
@@ -74,11 +74,15 @@ export const url: Kind<string> = fromStrings({
 export const endpoint: Kind<string> = {
   ...url,
   expected: `${url.expected}, and without a path`,
-  fromText: (value, folder) => withoutPath(url.fromText(value, folder)),
-  fromValue: (value, folder) => withoutPath(url.fromValue(value, folder)),
+  fromText: (value, folder) => originOf(url.fromText(value, folder)),
+  fromValue: (value, folder) => originOf(url.fromValue(value, folder)),
 }
 
-const withoutPath = (value: string | undefined): string | undefined => (value !== undefined && new URL(value).origin === value ? value : undefined)
+function originOf(value: string | undefined): string | undefined {
+  if (value === undefined) return undefined
+  const { origin, pathname, search } = new URL(value)
+  return pathname === '/' && search === '' ? origin : undefined
+}
 
 /** A prefix of paths; a slash alone, or at the end, counts as not there. */
 export const basePath: Kind<string> = fromStrings({
