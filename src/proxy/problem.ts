@@ -5,7 +5,6 @@ import { UpstreamError, type UpstreamErrorCode } from '../upstream/index.ts'
 export type RefusalCode =
   | 'TOKEN_INVALID'
   | 'TOKEN_EXPIRED'
-  | 'ACCESS_DENIED'
   | 'KEYS_UNAVAILABLE'
   | 'UNKNOWN_OPERATION'
   | 'UNKNOWN_METHOD'
@@ -70,8 +69,6 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   TOKEN_INVALID: BAD_TOKEN,
   // A client that hears 401 without "final" runs its token helper and comes back.
   TOKEN_EXPIRED: { status: 401, type: 'UnrecognizedClientException', message: BAD_TOKEN.message, culprit: 'client', challenge: true },
-  // Claude Code repeats any other 403 for minutes.
-  ACCESS_DENIED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
 
   HTTP_BAD_VERSION: validation('The HTTP version is not supported.'),
   HTTP_BAD_TARGET: validation('The request target is malformed.'),
