@@ -76,9 +76,7 @@ export class Http1Exchange implements Exchange, Sink {
   end(chunk?: Buffer | string): void {
     const response = this.#response
     response.end(chunk)
-    if (response.writableFinished || this.#gone) return
-    const timer = setTimeout(() => response.socket?.destroy(), this.#takeMs)
-    response.once('close', () => clearTimeout(timer))
+    if (!response.writableFinished && !this.#gone) this.#cutLater()
   }
 
   once(event: 'drain', listener: () => void): void {
@@ -100,7 +98,15 @@ export class Http1Exchange implements Exchange, Sink {
 
   // What was written still goes out, but not the last chunk: every client notices.
   break(): void {
+    if (this.#gone) return
     this.#response.socket?.destroySoon()
+    this.#cutLater()
+  }
+
+  #cutLater(): void {
+    const response = this.#response
+    const timer = setTimeout(() => response.socket?.destroy(), this.#takeMs)
+    response.once('close', () => clearTimeout(timer))
   }
 
   #withConnection(fields: readonly string[], unread: boolean): readonly string[] {

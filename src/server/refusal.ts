@@ -18,12 +18,13 @@ const BROKEN: ReadonlyMap<string | undefined, ProblemCode> = new Map<string | un
 export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket): void {
   // A connection that broke, or a handshake that did: there is no way to say anything.
   const isHttp = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-  if (!isHttp || !socket.writable || isAnswering(socket)) return void socket.destroy()
+  if (!isHttp) return void socket.destroy()
   refuseConnection(socket, BROKEN.get(error.code) ?? 'HTTP_BAD_FRAMING')
 }
 
 /** Writes a refusal where there is no request to answer, and ends the connection. */
 export function refuseConnection(socket: Socket, code: ProblemCode): void {
+  if (!socket.writable || isAnswering(socket)) return void socket.destroy()
   const { status } = PROBLEMS[code]
   const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
   let head = `HTTP/1.1 ${status} \r\nConnection: close\r\n`

@@ -92,11 +92,14 @@ test('a connection goes on after refusals that left nothing unread', async () =>
   assert.deepEqual(statuses(await house.send(`${refused}GET /nowhere HTTP/1.1\r\nHost: a\r\n\r\n${invoke('after')}`)), [401, 404, 200])
 })
 
-test('bytes that are no request end the connection, not another answer into the one that has begun', async () => {
-  house.bedrock.script = (_seen, response) => void response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).flushHeaders()
-  const line = Line.to(house.proxy.port)
-  line.write(invoke('begun').replace('/invoke', '/invoke-with-response-stream'))
-  await line.until(/\r\n\r\n$/)
-  line.write('no request\r\n\r\n')
-  assert.equal((await line.closed).match(/HTTP\/1\.1/g)!.length, 1)
-})
+// Within the body of an answer, the head of another one would be read as a part of it.
+for (const [name, bytes] of [['bytes that are no request', 'no request\r\n\r\n'], ['a CONNECT', 'CONNECT a:443 HTTP/1.1\r\nHost: a:443\r\n\r\n']] as const) {
+  test(`${name} behind a request whose answer has begun end the connection without another answer`, async () => {
+    house.bedrock.script = (_seen, response) => void response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).flushHeaders()
+    const line = Line.to(house.proxy.port)
+    line.write(invoke('begun').replace('/invoke', '/invoke-with-response-stream'))
+    await line.until(/\r\n\r\n$/)
+    line.write(bytes)
+    assert.equal((await line.closed).match(/HTTP\/1\.1/g)!.length, 1)
+  })
+}

@@ -96,16 +96,20 @@ const endless: Script = (_seen, response) => {
   more()
 }
 
+/** Ends when the server has closed a connection on which nothing is read: only who writes learns of it. */
+async function unread(said: string): Promise<void> {
+  const socket = connect(house.proxy.port, '127.0.0.1', () => socket.write(said))
+  socket.pause()
+  const drip = setInterval(() => socket.write('\r\n'), 20)
+  await closeOf(socket)
+  clearInterval(drip)
+}
+
 test('a client of HTTP/1.1 that stops reading a large answer is let go, and Bedrock with it', WAIT, async () => {
   house.bedrock.script = endless
   const next = house.bedrock.next()
-  const socket = connect(house.proxy.port, '127.0.0.1', () => socket.write(invoke('slow')))
-  const closed = closeOf(socket)
-  socket.pause()
-  const { over } = await next
-  await over
-  socket.resume()
-  await closed
+  await unread(invoke('slow'))
+  await (await next).over
 })
 
 test('a client of HTTP/2 that stops reading a large answer is let go, and Bedrock with it', WAIT, async () => {
@@ -125,12 +129,7 @@ test('a client of HTTP/2 that stops reading a large answer is let go, and Bedroc
 describe('an answer that is complete, and that its client does not take, holds no connection', { concurrency: true }, () => {
   test('HTTP/1.1: answers fill the way to a client that goes on asking and never reads', WAIT, async () => {
     house.bedrock.script = (_seen, response) => void response.end(Buffer.alloc(64_000, 'a'))
-    const socket = connect(house.proxy.port, '127.0.0.1', () => socket.write(invoke('tail').repeat(101)))
-    socket.pause()
-    // Only who writes learns of the end while he does not read.
-    const drip = setInterval(() => socket.write('\r\n'), 20)
-    await closeOf(socket)
-    clearInterval(drip)
+    await unread(invoke('tail').repeat(101))
     assert.ok(house.seenOf('tail').length < 101)
   })
 
