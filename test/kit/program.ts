@@ -18,7 +18,7 @@ export class Program {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { PATH = '' } = process.env
-    this.child = spawn(process.execPath, [...NODE_ARGS, 'bin/bedrock-sso-proxy.ts', ...args], { cwd: ROOT, env: { PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(process.execPath, [...NODE_ARGS, 'bin/bedrock-sso-proxy.ts', ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const name of ['stdout', 'stderr'] as const) {
       createInterface({ input: this.child[name]! }).on('line', (line) => {
         output(line)
