@@ -1,14 +1,15 @@
-import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Config, type EffectiveOption, effectiveOptions, type Files, formatProblem, loadConfig } from '../config/index.ts'
 import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
+import { type Certificate, isUsable } from '../server/index.ts'
 import type { Terminal } from './command.ts'
 
 /** A configuration that can be served: read, checked, and with the files it names. */
 export interface Setup {
   readonly config: Config
   readonly issuers: readonly TrustedIssuer[]
-  readonly tls: { readonly cert: string; readonly key: string } | undefined
+  readonly tls: Certificate | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
   /** Every option as it counts, and where it comes from. */
@@ -32,7 +33,7 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
   const issuers = reader.attempt(() => trustedIssuers([issuerOptions(jwt, jwks)]))
   const tls = reader.certificate(server.tls.cert_file, server.tls.key_file)
-  const ca = reader.text('aws.ca_file', aws.ca_file)
+  const ca = reader.authorities('aws.ca_file', aws.ca_file)
   if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
   return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls } }
 }
@@ -59,16 +60,24 @@ class Reader {
     }
   }
 
-  certificate(certFile: string | undefined, keyFile: string | undefined): Setup['tls'] {
+  /** Without a certificate in it Node would fall back on authorities that nobody named. */
+  authorities(option: string, path: string | undefined): string | undefined {
+    const pem = this.text(option, path)
+    try {
+      if (pem !== undefined) new X509Certificate(pem)
+      return pem
+    } catch {
+      this.problems.push(`${option}: ${path} holds no certificate in PEM`)
+      return undefined
+    }
+  }
+
+  certificate(certFile: string | undefined, keyFile: string | undefined): Certificate | undefined {
     const cert = this.text('server.tls.cert_file', certFile)
     const key = this.text('server.tls.key_file', keyFile)
     if (cert === undefined || key === undefined) return undefined
-    try {
-      if (new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))) return { cert, key }
-      this.problems.push(`server.tls.key_file: ${keyFile} is not the key of the certificate`)
-    } catch {
-      this.problems.push(`server.tls.cert_file, server.tls.key_file: ${certFile} and ${keyFile} are not a certificate and a private key in PEM`)
-    }
+    if (isUsable({ cert, key })) return { cert, key }
+    this.problems.push(`server.tls.cert_file, server.tls.key_file: ${certFile} and ${keyFile} are not a certificate and its private key in PEM`)
     return undefined
   }
 

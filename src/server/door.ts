@@ -5,16 +5,11 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Exchange } from '../proxy/index.ts'
+import type { Certificate } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
 import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
 import { keepSession } from './session.ts'
-
-/** A certificate with its chain, and its key, as PEM. */
-export interface Certificate {
-  readonly cert: string
-  readonly key: string
-}
 
 export interface DoorOptions {
   readonly host: string

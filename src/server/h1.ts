@@ -98,6 +98,8 @@ export class Http1Exchange implements Exchange, Sink {
 
   // What was written still goes out, but not the last chunk: every client notices.
   break(): void {
+    // Without chunks the end of the connection is the end of the answer: only a reset tells them apart.
+    if (this.protocol === '1.0') return void this.#response.socket?.resetAndDestroy()
     if (this.#gone) return
     this.#response.socket?.destroySoon()
     this.#cutLater()

@@ -104,10 +104,12 @@ export class Http2Exchange implements Exchange, Sink {
 /** Header lines without the pseudo-headers; the authority stands for Host, which HTTP/2 clients may leave out (RFC 9113 §8.3.1). */
 function fieldLines(raw: readonly string[]): string[] {
   const fields: string[] = []
+  const at = raw.indexOf(':authority')
+  const authority = at < 0 ? undefined : raw[at + 1]
   for (let i = 0; i < raw.length; i += 2) {
     const name = raw[i]!
     if (name === ':authority') fields.push('host', raw[i + 1]!)
-    else if (name === 'host' && fields.includes(raw[i + 1]!)) continue
+    else if (name === 'host' && raw[i + 1] === authority) continue
     else if (!name.startsWith(':')) fields.push(name, raw[i + 1]!)
   }
   return fields

@@ -1,2 +1,3 @@
+export { type Certificate, isUsable } from './certificate.ts'
 export { Door, type DoorOptions, type Handler } from './door.ts'
 export { type ReadinessChecks, servePage } from './pages.ts'

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { connect as h2connect } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, before, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { connect as tlsConnect } from 'node:tls'
 import { mint } from '../../src/cli/token.ts'
 import { encodeMessage, eventMessage, Splitter, stringHeader } from '../../src/eventstream/index.ts'
@@ -252,7 +253,12 @@ test('SIGHUP shows a renewed certificate to those who connect from then on; a ke
   assert.equal(await shown(), 'first')
   make('other', join(folder, 'elsewhere.pem'))
   program.child.kill('SIGHUP')
-  await program.line(/is not the key of the certificate/)
+  await program.line(/are not a certificate and its private key in PEM/)
+  assert.equal(await shown(), 'first')
+  make('torn')
+  appendFileSync(certFile, '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n')
+  program.child.kill('SIGHUP')
+  while (program.stdout.filter((line) => line.includes('not a certificate')).length < 2) await nextTurn()
   assert.equal(await shown(), 'first')
   make('second')
   program.child.kill('SIGHUP')

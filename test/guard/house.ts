@@ -18,7 +18,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     upstream: 'http net tls', limits: '', policy: '', audit: '', usage: '', sso: '',
   },
   { proxy: 'crypto types:http types:stream' },
-  { server: 'crypto http http2 https net types:stream types:tls' },
+  { server: 'crypto http http2 https net types:stream tls' },
   // Below cli, so that cli and nobody else can know the stand-in.
   { demo: 'crypto http types:net timers/promises' },
   { cli: 'crypto fs util' },
