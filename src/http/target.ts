@@ -52,7 +52,10 @@ export function parseQuery(query: string | undefined): [string, string][] {
   return query.split('&').filter((part) => part !== '').map((part) => {
     const equals = part.indexOf('=')
     const [name, value] = equals < 0 ? [part, ''] : [part.slice(0, equals), part.slice(equals + 1)]
-    return [percentDecode(name, 'HTTP_BAD_QUERY'), percentDecode(value, 'HTTP_BAD_QUERY')]
+    const decoded = percentDecode(name, 'HTTP_BAD_QUERY')
+    // A signature, or a token, in the query: nothing but headers may say who signs.
+    if (decoded.toLowerCase().startsWith('x-amz-')) throw new HttpError('HTTP_BAD_QUERY', 'the query holds a parameter of signatures')
+    return [decoded, percentDecode(value, 'HTTP_BAD_QUERY')]
   })
 }
 

@@ -21,10 +21,6 @@ export class ByteBudget {
     this.#maxWaitMs = maxWaitMs
   }
 
-  get takenBytes(): number {
-    return this.#taken
-  }
-
   /**
    * Takes `bytes`, at once (and returns nothing) or when they are given back by others.
    * A body larger than the whole budget is let in alone.

@@ -53,6 +53,7 @@ export async function callAws(exchange: Exchange, route: Route, fields: RequestF
 
   async function attempt(): Promise<Answer | Retry> {
     const endpoint = house.endpoints[route.operation.service]
+    const signedMs = house.clock.nowMs()
     const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, credentials, house), chunks: payload.chunks }
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
     const call = house.client.send(endpoint, wire, tried.has('reset'))
@@ -60,7 +61,7 @@ export async function callAws(exchange: Exchange, route: Route, fields: RequestF
     exchange.onGone = call.destroy
     const message = await answerOf(call)
     if (message === undefined) return 'reset'
-    return message.statusCode === 403 ? judge(message) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
+    return message.statusCode === 403 ? judge(message, signedMs) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
   }
 
   /** The answer's head; nothing after a reset that is worth a second try. */
@@ -69,17 +70,18 @@ export async function callAws(exchange: Exchange, route: Route, fields: RequestF
       return await call.answer
     } catch (error) {
       if (exchange.gone) throw new Refusal('CLIENT_GONE')
-      if (error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.reused() && !tried.has('reset')) return undefined
+      if (error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.has('reset')) return undefined
       throw error
     }
   }
 
   /** A 403 may be about us: then the client must not see it, it would take its own token for refused. */
-  async function judge(message: IncomingMessage): Promise<Answer | Retry> {
+  async function judge(message: IncomingMessage, signedMs: number): Promise<Answer | Retry> {
     const held = message.headers['x-amzn-errortype'] === undefined ? await smallBody(message) : undefined
+    if (exchange.gone) throw new Refusal('CLIENT_GONE')
     const type = errorType(message, held)
-    if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date)) return retry(message, 'clock')
-    if (REFUSED_CREDENTIALS.has(type)) {
+    if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
+    if (REFUSED_CREDENTIALS.has(type) || REFUSED_CLOCK.has(type)) {
       const renewed = tried.has('credentials') ? undefined : await house.credentials.renew(credentials)
       if (renewed === undefined) {
         message.destroy()

@@ -12,13 +12,14 @@ export class SigningClock {
     this.#nowMs = nowMs
   }
 
-  get offsetMs(): number {
-    return this.#offsetMs
+  /** The time that a signature made now carries, in milliseconds since 1970. */
+  nowMs(): number {
+    return this.#nowMs() + this.#offsetMs
   }
 
   /** `YYYYMMDDTHHMMSSZ`, made once a second. */
   stamp(): string {
-    const second = Math.floor((this.#nowMs() + this.#offsetMs) / 1000)
+    const second = Math.floor(this.nowMs() / 1000)
     if (second !== this.#second) {
       this.#second = second
       this.#stamp = `${new Date(second * 1000).toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`
@@ -27,15 +28,16 @@ export class SigningClock {
   }
 
   /**
-   * Takes over AWS's time where it differs from what the last signatures were made by.
+   * Takes over AWS's time where it differs from what a signature was made by.
    *
-   * @param date - The Date header of an answer that refused a signature.
-   * @returns Whether a new signature would carry another time: below four minutes skew was not the reason.
+   * @param date - The Date header of the answer that refused it.
+   * @param signedMs - What `nowMs()` was when it was made: another request may have taught us better since.
+   * @returns Whether skew can have been the reason: not below four minutes.
    */
-  learn(date: string | undefined): boolean {
-    const offsetMs = Date.parse(date ?? '') - this.#nowMs()
-    if (!(Math.abs(offsetMs - this.#offsetMs) >= MIN_CORRECTION_MS)) return false
-    this.#offsetMs = offsetMs
+  learn(date: string | undefined, signedMs: number): boolean {
+    const theirsMs = Date.parse(date ?? '')
+    if (!(Math.abs(theirsMs - signedMs) >= MIN_CORRECTION_MS)) return false
+    this.#offsetMs = theirsMs - this.#nowMs()
     return true
   }
 }

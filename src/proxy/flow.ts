@@ -44,7 +44,13 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
     await tell(exchange, house, story)
   } catch (error) {
     failure = error
-    refuse(exchange, error, story)
+    try {
+      refuse(exchange, error, story)
+    } catch (second) {
+      // What cannot be answered must not end the process.
+      failure = second
+      exchange.break()
+    }
   }
   report(exchange, house, story, failure, beganMs)
 }

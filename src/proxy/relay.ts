@@ -99,7 +99,7 @@ class Relay {
     }
     if (this.#settled || out.length === 0) return
     const sink = this.#begin()
-    if (this.#bytes === this.#length) {
+    if (this.#bytes === this.#length && this.#view === undefined) {
       // One write less: head, body and end leave together.
       sink.end(out)
       return this.#settle(undefined)
@@ -151,7 +151,8 @@ class Relay {
     if (this.#settled) return
     const { exceptions } = this.#route.operation
     const kind = code === 'DRAINING' ? 'closing' : code === 'UPSTREAM_STALLED' ? 'silent' : 'broken'
-    const last = exceptions && this.#view?.exception(exceptions[kind], PROBLEMS[code].message)
+    // Where a length was promised nothing can be added: it would be read as the next answer.
+    const last = exceptions && this.#length === undefined ? this.#view?.exception(exceptions[kind], PROBLEMS[code].message) : undefined
     if (last === undefined) this.#exchange.break()
     else this.#begin().end(last)
     this.#settle(code)

@@ -27,8 +27,8 @@ export interface WireRequest {
 export interface Call {
   /** Head of the answer, its body unread. Rejects with an {@link UpstreamError}. */
   readonly answer: Promise<IncomingMessage>
-  /** Whether it went over a connection that had been used before. */
-  reused(): boolean
+  /** Whether it went over a connection that had been used before, and no byte of an answer came. */
+  repeatable(): boolean
   /** Ends it at once, wherever it is: tokens cost money. */
   destroy(): void
 }
@@ -53,7 +53,9 @@ export class UpstreamClient {
     })
     const answer = awaitAnswer(request, this.#options)
     writeBody(request, wire.chunks)
-    return { answer, reused: () => request.reusedSocket, destroy: () => request.destroy() }
+    let bytesBefore = 0
+    request.once('socket', (socket) => { bytesBefore = socket.bytesRead })
+    return { answer, repeatable: () => request.reusedSocket && request.socket?.bytesRead === bytesBefore, destroy: () => request.destroy() }
   }
 
   close(): void {
@@ -100,7 +102,9 @@ function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOpti
 function watchIdle(answer: IncomingMessage, idleMs: number): void {
   const { socket } = answer
   const silent = () => {
-    if (!answer.isPaused()) answer.destroy(new UpstreamError('UPSTREAM_STALLED', 'no byte within the idle timeout'))
+    // A timeout of a socket comes once.
+    if (answer.isPaused()) return void socket.setTimeout(idleMs)
+    answer.destroy(new UpstreamError('UPSTREAM_STALLED', 'no byte within the idle timeout'))
   }
   socket.setTimeout(idleMs, silent)
   answer.once('end', () => {

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { after, before, test } from 'node:test'
+import { SigningClock } from '../../src/proxy/index.ts'
 import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
 import { ask } from '../kit/client.ts'
 import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
@@ -125,3 +126,21 @@ test('a client that leaves while its body waits for memory gives its place back'
 function amzTime(stamp: string): number {
   return Date.parse(stamp.replace(/^(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z$/, '$1-$2-$3T$4:$5:$6Z'))
 }
+
+test('a reused connection that is reset amid the head of an answer is not repeated: something has come back', async () => {
+  bedrock.script = plainAnswer
+  await invoke()
+  bedrock.script = (seen) => seen.socket.write('HTTP/1.1 200 OK\r\nx-amzn-', () => seen.socket.destroy())
+  const before = bedrock.seen.length
+  assert.equal((await invoke()).status, 503)
+  assert.equal(bedrock.seen.length, before + 1)
+})
+
+test('two requests refused for the same wrong clock are both signed anew', async () => {
+  const clock = new SigningClock(() => 1_000_000_000_000)
+  const signedMs = clock.nowMs()
+  const theirs = new Date(1_000_003_600_000).toUTCString()
+  assert.deepEqual([clock.learn(theirs, signedMs), clock.learn(theirs, signedMs)], [true, true])
+  assert.equal(clock.stamp(), '20010909T024640Z')
+  assert.equal(clock.learn(theirs, clock.nowMs()), false)
+})

@@ -183,3 +183,17 @@ function openH2(path: string): Promise<Opened> & { leave(): void } {
   const opened = new Promise<Opened>((resolve) => sent.on('response', (head) => resolve({ status: Number(head[':status']), body: sent, close: () => session.close() })))
   return Object.assign(opened, { leave: () => session.destroy() })
 }
+
+test('an event stream that promised a length and breaks off gets no frame added: the connection ends', async () => {
+  bedrock.script = (seen, response) => response.writeHead(200, { ...EVENT_STREAM, 'Content-Length': 2 * HELLO.length }).write(HELLO, () => seen.socket.destroy())
+  const got = await stream('HTTP/1.1', STREAMS.invoke)
+  assert.deepEqual([got.complete, got.body.length], [false, HELLO.length])
+})
+
+test('an event stream of the length it promised is not whole where it ends inside a message', async () => {
+  const torn = Buffer.concat([HELLO, HELLO.subarray(0, 30)])
+  bedrock.script = (_seen, response) => response.writeHead(200, { ...EVENT_STREAM, 'Content-Length': torn.length }).end(torn)
+  const line = proxy.nextRequestLine()
+  await stream('HTTP/1.1', STREAMS.invoke)
+  assert.equal((await line).error, 'UPSTREAM_BROKE')
+})
