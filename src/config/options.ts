@@ -144,7 +144,7 @@ const aws = {
 const logging = {
   'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'restart',
     text: 'The least important line that is written.',
-    wrong: '`error` hides why tokens are refused; `debug` writes much.' },
+    wrong: '`warn` and `error` hide every request, and why tokens are refused.' },
   'logging.format': { kind: choice('json', 'text'), default: 'json', reload: 'restart',
     text: 'One JSON object per line, for collectors, or text for people.',
     wrong: 'A collector that expects the other one keeps lines without fields.' },
