@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join, sep } from 'node:path'
 import { describe, test } from 'node:test'
 import { RULES, type Tree } from './house.ts'
@@ -13,8 +13,10 @@ const BREACHES: readonly [rule: RegExp, path: string, source: string, found: str
   [/plain/, 'src/jwt/verify.ts', `import { createHmac } from 'crypto'\n`, 'src/jwt/verify.ts imports crypto'],
   [/plain/, 'src/jwt/verify.ts', `import { gone } from './gone.ts'\n`, 'src/jwt/verify.ts imports ./gone.ts'],
   [/plain/, 'src/jwt/verify.ts', `import { sign } from '../jwt'\n`, 'src/jwt/verify.ts imports ../jwt'],
-  ...[`import 'node:fs'`, `import "node:fs"`, `const fs = await import('node:fs')`, `let a: import('node:fs').Stats`, `;import { x } from 'node:fs'`, `import { x } from /* y */ "node:fs"`, `export * from'node:fs'`, `import {\n  x,\n}\nfrom\n'node:fs'`, `import { x } from 'node:fs' // y`]
-    .map((source): typeof BREACHES[number] => [/plain/, 'src/jwt/verify.ts', source, 'src/jwt/verify.ts imports in a way that is not plain to see']),
+  ...[
+    `import 'node:fs'`, `import "node:fs"`, `const fs = await import('node:fs')`, `let a: import('node:fs').Stats`, `;import { x } from 'node:fs'`,
+    `import { x } from /* y */ "node:fs"`, `export * from'node:fs'`, `import {\n  x,\n}\nfrom\n'node:fs'`, `import { x } from 'node:fs' // y`,
+  ].map((source): typeof BREACHES[number] => [/plain/, 'src/jwt/verify.ts', source, 'src/jwt/verify.ts imports in a way that is not plain to see']),
   [/has a door/, 'src/shed/index.ts', '', 'shed is not in the table'],
   [/has a door/, 'src/toml/parser.ts', '', 'toml has no door'],
   [/levels below/, 'src/jwt/verify.ts', `import { sign } from '../sigv4/index.ts'\n`, 'src/jwt/verify.ts imports ../sigv4/index.ts'],
@@ -70,7 +72,8 @@ test('each rule has been seen to fail', () => {
 })
 
 function readTree(): Tree {
-  const paths = ['src', 'bin', 'test'].flatMap((top) => readdirSync(join(ROOT, top), { recursive: true, encoding: 'utf8' }).map((path) => join(top, path)))
-  const ours = paths.filter((path) => path.endsWith('.ts') && !path.split(sep).includes('node_modules'))
+  const list = (folder: string, recursive: boolean) => readdirSync(join(ROOT, folder), { recursive, encoding: 'utf8' }).map((path) => join(folder, path))
+  const tests = list('test', false).filter((folder) => statSync(join(ROOT, folder)).isDirectory()).flatMap((folder) => list(folder, false))
+  const ours = [...list('src', true), ...list('bin', true), ...tests].filter((path) => path.endsWith('.ts'))
   return new Map(ours.map((path) => [path.split(sep).join('/'), readFileSync(join(ROOT, path), 'utf8')]))
 }
