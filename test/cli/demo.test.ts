@@ -8,8 +8,8 @@ import { after, before, describe, test } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const LAST_LINE = 'Ctrl-C ends it.'
-/** The node of this run, and nothing else of this environment. */
-const ENV = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), HOME: process.env.HOME }
+/** The node of this run, and nothing else of this environment; coverage is named, as Node hands it down by itself. */
+const ENV = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), HOME: process.env.HOME, NODE_V8_COVERAGE: undefined }
 
 /** What each line that the demo prints for pasting must bring, in the order of printing. */
 const EXPECTED: readonly [status: number, body: RegExp][] = [
