@@ -1,7 +1,5 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:net'
-import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { mint } from '../../src/cli/token.ts'
 import { FakeBedrock, type Script } from '../kit/bedrock.ts'
@@ -103,6 +101,8 @@ test('errors on OpenAI surfaces have the shape of OpenAI', async () => {
 const answering = (status: number, fields: readonly string[], body: string): Script => (_seen, response) => {
   response.writeHead(status, [...fields, 'Content-Length', String(Buffer.byteLength(body))]).end(body)
 }
+/** A port on which nobody listens, and which the system gives to nobody who asks for any. */
+const NOBODY = 'http://127.0.0.1:1'
 const UNAVAILABLE: Expected = { status: 503, type: 'ServiceUnavailableException', kind: 'overloaded_error' }
 
 /** What AWS says when our credentials fail is not for the client: it would take its own token for bad. */
@@ -157,18 +157,21 @@ test('silence of AWS past its timer is answered 408 ModelTimeoutException, not t
 })
 
 test('a request that AWS takes slowly is not silence: the timer begins when it is sent', async () => {
-  const slow = await startProxy(bedrock, { AWS__TIMEOUTS__FIRST_BYTE: '400ms' })
+  const slow = await startProxy(bedrock, { AWS__TIMEOUTS__FIRST_BYTE: '2s' })
   const body = Buffer.alloc(20_000_000)
-  bedrock.pauses = { everyBytes: 2_000_000, ms: 100 }
+  // Four seconds in all, of which what lies in the buffers of the system at the end takes less than two.
+  bedrock.pauses = { everyBytes: 1_000_000, ms: 200 }
   bedrock.script = answering(200, [], '{}')
-  const got = await ask('HTTP/1.1', slow.port, INVOKE, { ...bearer(token()), body })
-  bedrock.pauses = undefined
-  assert.equal(got.status, 200)
-  await slow.stop()
+  try {
+    assert.equal((await ask('HTTP/1.1', slow.port, INVOKE, { ...bearer(token()), body })).status, 200)
+  } finally {
+    bedrock.pauses = undefined
+    await slow.stop()
+  }
 })
 
 test('an upstream that nobody can reach is answered 503 ServiceUnavailableException', async () => {
-  const lost = await startProxy({ url: `http://127.0.0.1:${await closedPort()}` })
+  const lost = await startProxy({ url: NOBODY })
   const line = lost.nextRequestLine()
   assertProblem(await ask('HTTP/1.1', lost.port, INVOKE, bearer(token())), { ...UNAVAILABLE, message: 'AWS Bedrock could not be reached.' })
   assert.equal((await line).error, 'UPSTREAM_UNREACHABLE')
@@ -212,7 +215,7 @@ test('without AWS credentials everything is answered 503, and the log says where
 })
 
 test('while the keys of the issuer cannot be had its tokens are answered 503, not 401: they may be good', async () => {
-  const issuer = `http://127.0.0.1:${await closedPort()}`
+  const issuer = NOBODY
   const waiting = await startProxy(bedrock, { JWT__SECRET: '', JWT__ISSUER: issuer })
   const line = waiting.nextRequestLine()
   assertProblem(await ask('HTTP/1.1', waiting.port, INVOKE, bearer(token({ iss: issuer }))), { ...UNAVAILABLE, headers: { 'retry-after': '5' } })
@@ -238,12 +241,3 @@ test('a body for which there is no memory waits, then is answered 503 with Retry
   assert.equal((await waiting).status, 200)
   await full.stop()
 })
-
-/** A port on which nobody listens. */
-async function closedPort(): Promise<number> {
-  const listener = createServer().listen(0, '127.0.0.1')
-  await once(listener, 'listening')
-  const { port } = listener.address() as { port: number }
-  await new Promise((resolve) => listener.close(resolve))
-  return port
-}
