@@ -39,6 +39,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
     url,
     reload({ issuers, tls }) {
       if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
+      if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
       if (tls !== undefined) door.renewCertificate(tls)
       house.authenticator.reload(issuers)
       return []

@@ -32,7 +32,7 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const { jwt, server, aws } = config
   const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
   const issuers = reader.attempt(() => trustedIssuers([issuerOptions(jwt, jwks)]))
-  const tls = reader.certificate(server.tls.cert_file, server.tls.key_file)
+  const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
   if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
   return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls } }
@@ -60,24 +60,20 @@ class Reader {
     }
   }
 
-  /** Without a certificate in it Node would fall back on authorities that nobody named. */
   authorities(option: string, path: string | undefined): string | undefined {
     const pem = this.text(option, path)
-    try {
-      if (pem !== undefined) new X509Certificate(pem)
-      return pem
-    } catch {
-      this.problems.push(`${option}: ${path} holds no certificate in PEM`)
-      return undefined
-    }
+    if (pem === undefined || isCertificates(pem)) return pem
+    this.problems.push(`${option}: ${path} is not one certificate or more in PEM`)
+    return undefined
   }
 
-  certificate(certFile: string | undefined, keyFile: string | undefined): Certificate | undefined {
-    const cert = this.text('server.tls.cert_file', certFile)
-    const key = this.text('server.tls.key_file', keyFile)
+  certificate(tls: Config['server']['tls']): Certificate | undefined {
+    const cert = this.text('server.tls.cert_file', tls.cert_file)
+    const key = this.text('server.tls.key_file', tls.key_file)
+    const clientCa = this.authorities('server.tls.client_ca_file', tls.client_ca_file)
     if (cert === undefined || key === undefined) return undefined
-    if (isUsable({ cert, key })) return { cert, key }
-    this.problems.push(`server.tls.cert_file, server.tls.key_file: ${certFile} and ${keyFile} are not a certificate and its private key in PEM`)
+    if (isUsable({ cert, key, clientCa })) return { cert, key, clientCa }
+    this.problems.push(`server.tls.cert_file, server.tls.key_file: ${tls.cert_file} and ${tls.key_file} are not a certificate and its private key in PEM`)
     return undefined
   }
 
@@ -90,5 +86,16 @@ class Reader {
       if (this.problems.length === 0) this.problems.push(error.message)
       return undefined
     }
+  }
+}
+
+/** Each block of it: OpenSSL stops at a torn one without a word, and where there is none Node trusts authorities that nobody named. */
+function isCertificates(pem: string): boolean {
+  const blocks = pem.split('-----BEGIN ').slice(1)
+  try {
+    for (const block of blocks) new X509Certificate(`-----BEGIN ${block}`)
+    return blocks.length > 0
+  } catch {
+    return false
   }
 }

@@ -5,7 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import type { Exchange } from '../proxy/index.ts'
-import type { Certificate } from './certificate.ts'
+import { type Certificate, contextOf } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
 import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
@@ -30,7 +30,6 @@ const PREFACE_START = 'PRI '
 // Requests that were on their way when the drain began are served; after this there are none.
 const GRACE_MS = 300
 const SWEEP_MS = 300
-const MIN_TLS = 'TLSv1.2'
 
 /**
  * One port for HTTP/1.1 and HTTP/2, with TLS or without.
@@ -90,9 +89,12 @@ export class Door {
     clearInterval(sweep)
   }
 
-  /** Shows another certificate to those who connect from now on. The two must belong together. */
+  /**
+   * Shows another certificate to those who connect from now on, and holds theirs to other authorities. The two must belong together.
+   * Whether clients show one at all stays as it was. What a client kept to resume its session with is of no use to it any more.
+   */
   renewCertificate(tls: Certificate): void {
-    ;(this.#h1 as TlsServer).setSecureContext({ ...tls, minVersion: MIN_TLS })
+    ;(this.#h1 as TlsServer).setSecureContext(contextOf(tls))
   }
 
   /** Ends every connection, whatever it is doing. */
@@ -110,7 +112,10 @@ export class Door {
     }
     const server = tls === undefined
       ? createServer(options)
-      : createTlsServer({ ...options, ...tls, ALPNProtocols: ['h2', 'http/1.1'], minVersion: MIN_TLS, handshakeTimeout: headerMs })
+      : createTlsServer({
+        ...options, ...contextOf(tls), ALPNProtocols: ['h2', 'http/1.1'], handshakeTimeout: headerMs,
+        requestCert: tls.clientCa !== undefined, rejectUnauthorized: true,
+      })
     // 0: all lines are kept and counted by us. With a limit Node 20 drops what is beyond it without a word.
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections

@@ -27,7 +27,7 @@ test('check tells every problem at once, and ends with 78', async () => {
 test('check refuses a file of authorities that holds none: Node would trust others instead', async () => {
   const { code, err } = await check([], { ...GOOD, AWS__CA_FILE: '/dev/null' })
   assert.equal(code, 78)
-  assert.ok(err.includes('aws.ca_file: /dev/null holds no certificate in PEM'), err.join('\n'))
+  assert.ok(err.includes('aws.ca_file: /dev/null is not one certificate or more in PEM'), err.join('\n'))
 })
 
 test('check --print shows each option with its source, and no secret', async () => {

@@ -10,6 +10,8 @@ const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_toke
 for (const [claim, document, env, expected] of [
   ['a certificate has no key', { ...NEEDED, server: { tls: { cert_file: 'c' } } }, {}, `/srv/config.json:10: server.tls.cert_file: ${TLS}`],
   ['a key has no certificate', NEEDED, { SERVER__TLS__KEY_FILE: 'k' }, `SERVER__TLS__KEY_FILE: server.tls.key_file: ${TLS}`],
+  ['clients are to show certificates and there is no TLS', { ...NEEDED, server: { tls: { client_ca_file: 'a' } } }, {},
+    '/srv/config.json:10: server.tls.client_ca_file: expected server.tls.cert_file beside server.tls.client_ca_file: without TLS no client shows a certificate'],
   ['the largest body is larger than all bodies may be', NEEDED, { SERVER__MAX_INFLIGHT: '24MB' },
     'SERVER__MAX_INFLIGHT: server.max_inflight: expected server.max_body within server.max_inflight, or the largest body could never be held'],
   ['no key for tokens is given', { aws }, {}, '/srv/config.json: jwt.secret: expected a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC;'

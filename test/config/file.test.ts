@@ -96,5 +96,5 @@ test('Paths in the file are relative to its folder, those in variables to the wo
   const env = { SERVER__TLS__CERT_FILE: 'c.pem', SERVER__TLS__KEY_FILE: '../k.pem' }
   const { config } = loadConfig({ args: { config: '/conf/c.json' }, env, cwd: '/srv/x', files: disk({ '/conf/c.json': document }) })
   assert.deepEqual([config?.jwt.jwks_file, config?.aws.ca_file], ['/conf/keys/set.json', '/abs/ca.pem'])
-  assert.deepEqual(config?.server.tls, { cert_file: '/srv/x/c.pem', key_file: '/srv/k.pem' })
+  assert.deepEqual(config?.server.tls, { cert_file: '/srv/x/c.pem', key_file: '/srv/k.pem', client_ca_file: undefined })
 })
