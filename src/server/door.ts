@@ -136,7 +136,10 @@ export class Door {
       maxHeaderListPairs: 400,
     })
     server.on('stream', (stream, headers, flags, rawHeaders) => {
-      handler(new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), keepAliveMs))
+      const exchange = new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), keepAliveMs)
+      // The setting is advice, and what comes before its acknowledgement is not measured by it.
+      if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS')
+      else handler(exchange)
     })
     return server
   }
@@ -168,6 +171,13 @@ export class Door {
       else sniff(socket, this.#options.headerMs, hand)
     })
   }
+}
+
+/** Size of a header list, in bytes as RFC 9113 §6.5.2 counts them. */
+function listBytes(rawHeaders: readonly string[]): number {
+  let bytes = 0
+  for (let i = 0; i < rawHeaders.length; i += 2) bytes += rawHeaders[i]!.length + rawHeaders[i + 1]!.length + 32
+  return bytes
 }
 
 /**

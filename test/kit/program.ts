@@ -46,7 +46,7 @@ export class Program {
 
   /** The exit code, once it has ended and all it printed is here. */
   async ended(): Promise<number | null> {
-    if (this.child.exitCode !== null && this.child.stdout!.readableEnded) return this.child.exitCode
+    if ((this.child.exitCode ?? this.child.signalCode) !== null && this.child.stdout!.readableEnded) return this.child.exitCode
     const [code] = await once(this.child, 'close') as [number | null]
     return code
   }
