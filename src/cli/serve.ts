@@ -48,7 +48,7 @@ function reload(running: Running, current: Setup, read: ReadSetup, log: Log): Se
   if ('problems' in read || problems.length > 0) return current
   log.info('reloaded')
   for (const { name, value, reload } of read.setup.options) {
-    const before = current.options.find((option) => option.name === name)!.value
+    const before = current.options.find((option) => option.name === name)?.value
     if (reload === 'restart' && value !== before) log.warn('an option waits for a restart', { option: name })
   }
   return read.setup

@@ -1,6 +1,6 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type Config, type EffectiveOption, effectiveOptions, type Files, formatProblem, loadConfig } from '../config/index.ts'
+import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig } from '../config/index.ts'
 import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import type { Terminal } from './command.ts'
@@ -26,21 +26,22 @@ export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonl
  * @param files - In place of the disk.
  */
 export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
-  const { config, problems, hints, sources } = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
-  if (config === undefined) return { problems: problems.map(formatProblem) }
+  const loaded = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
+  const { config } = loaded
+  if (config === undefined) return { problems: loaded.problems.map(formatProblem) }
   const reader = new Reader()
   const { jwt, server, aws } = config
-  const jwks = reader.text('jwt.jwks_file', jwt.jwks_file)
-  const issuers = reader.attempt(() => trustedIssuers([issuerOptions(jwt, jwks)]))
+  const options = jwt.issuers.length > 0 ? jwt.issuers.map((row, i) => issuerOptions(row, `jwt.issuers[${i}]`, reader)) : [issuerOptions(jwt, 'jwt', reader)]
+  const issuers = reader.attempt(() => trustedIssuers(options))
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
   if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, ca, hints: hints.map(formatProblem), options: effectiveOptions(config, sources), tls } }
+  return { setup: { config, issuers, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
-function issuerOptions(jwt: Config['jwt'], jwks: string | undefined): IssuerOptions {
+function issuerOptions(jwt: Omit<Config['jwt'], 'issuers' | 'cache_folder'>, key: string, reader: Reader): IssuerOptions {
   return {
-    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks, jwksUrl: jwt.jwks_url, maxStaleMs: jwt.max_stale, algorithms: jwt.algorithms, audiences: jwt.audience,
+    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks: reader.text(`${key}.jwks_file`, jwt.jwks_file), jwksUrl: jwt.jwks_url, maxStaleMs: jwt.max_stale, algorithms: jwt.algorithms, audiences: jwt.audience,
     leewayS: jwt.leeway / 1000, maxLifetimeS: jwt.max_lifetime === undefined ? undefined : jwt.max_lifetime / 1000,
     names: { user: jwt.user_claims, groups: jwt.groups_claims, required: jwt.required_claims },
   }

@@ -1,3 +1,4 @@
+import { ISSUER_OPTIONS } from './options.ts'
 import type { Problem } from './problem.ts'
 import type { Config, OptionName, Sources } from './schema.ts'
 
@@ -5,12 +6,14 @@ import type { Config, OptionName, Sources } from './schema.ts'
 interface Check {
   /** The options it is about; it is not asked while one of them has a problem of its own. */
   readonly about: readonly OptionName[]
-  readonly broken: (config: Config, sources: Sources) => boolean
+  /** Where it is about rows: the keys of those that are. */
+  readonly broken: (config: Config, sources: Sources) => boolean | readonly string[]
   readonly expected: string
 }
 
 const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'] as const
 const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
+const KEY_COLUMNS = JWT_KEYS.map((name) => name.slice('jwt.'.length)).join(', ')
 const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint'] as const
 
 const CHECKS: readonly Check[] = [
@@ -23,15 +26,27 @@ const CHECKS: readonly Check[] = [
   { about: ['server.max_body', 'server.max_inflight'],
     broken: ({ server }) => server.max_body > server.max_inflight,
     expected: 'server.max_body within server.max_inflight, or the largest body could never be held' },
-  { about: [...JWT_KEYS, 'jwt.issuer'],
-    // An issuer that is an address can be asked for its keys; any other name can only be compared.
-    broken: (config) => keysOf(config) === 0 && !/^https?:/.test(config.jwt.issuer ?? ''),
+  { about: [...JWT_KEYS, 'jwt.issuer', 'jwt.issuers'],
+    broken: ({ jwt }) => jwt.issuers.length === 0 && lacksKey(jwt),
     expected: 'a key to check tokens with: JWT__SECRET_FILE or JWT__SECRET (HMAC; `openssl rand -base64 48` makes one),'
       + ' JWT__PUBLIC_KEY_FILE (PEM), JWT__JWKS_FILE or JWT__JWKS_URL (JSON Web Key Set), JWT__ISSUER alone (the issuer is asked), or the same in the file, jwt.secret_file for one' },
   // Of two, one would stay in force unseen: an old secret in the file beside the new public key of the environment.
   { about: JWT_KEYS,
-    broken: (config) => keysOf(config) > 1,
+    broken: ({ jwt }) => keysOf(jwt) > 1,
     expected: `one of ${JWT_KEYS.join(', ')}, not several` },
+  { about: ['jwt.issuers'],
+    broken: ({ jwt }) => issuersThat(jwt, lacksKey),
+    expected: `a key to check its tokens with: ${KEY_COLUMNS}, or an issuer that is a URL, which is asked` },
+  { about: ['jwt.issuers'],
+    broken: ({ jwt }) => issuersThat(jwt, (row) => keysOf(row) > 1),
+    expected: `one of ${KEY_COLUMNS}, not several` },
+  { about: ['jwt.issuers'],
+    broken: ({ jwt }) => issuersThat(jwt, ({ issuer }, i) => jwt.issuers.findIndex((row) => row.issuer === issuer) < i),
+    expected: 'an issuer of another name than those above it' },
+  // Beside the list they would hold for nobody, and look as if they held for all.
+  { about: [...ISSUER_OPTIONS, 'jwt.issuers'],
+    broken: ({ jwt }, sources) => jwt.issuers.length > 0 && ISSUER_OPTIONS.filter((name) => sources[name].layer !== 'default'),
+    expected: 'either this or jwt.issuers, where each issuer has its own' },
   { about: ['aws.region', 'aws.endpoint'],
     broken: ({ aws }) => aws.region === undefined && aws.endpoint === undefined,
     expected: 'a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint' },
@@ -48,15 +63,28 @@ const CHECKS: readonly Check[] = [
     expected: `${AWS_KEYS.join(', ')} all from the file or all from the environment` },
 ]
 
-function keysOf({ jwt }: Config): number {
-  return [jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url].filter((key) => key !== undefined).length
+type OneIssuer = Pick<Config['jwt'], 'issuer' | 'secret' | 'public_key' | 'jwks_file' | 'jwks_url'>
+
+function keysOf({ secret, public_key, jwks_file, jwks_url }: OneIssuer): number {
+  return [secret, public_key, jwks_file, jwks_url].filter((key) => key !== undefined).length
+}
+
+// An issuer that is an address can be asked for its keys; any other name can only be compared.
+const lacksKey = (one: OneIssuer): boolean => keysOf(one) === 0 && !/^https?:/.test(one.issuer ?? '')
+
+function issuersThat({ issuers }: Config['jwt'], broken: (row: OneIssuer, i: number) => boolean): readonly string[] {
+  return issuers.flatMap((row, i) => (broken(row, i) ? [`jwt.issuers[${i}]`] : []))
 }
 
 /** What is wrong between options. `failed` are those with problems of their own; `file` is named where no option is. */
 export function crossCheck(config: Config, sources: Sources, failed: ReadonlySet<string>, file = 'environment'): readonly Problem[] {
-  return CHECKS.filter(({ about, broken }) => !about.some((key) => failed.has(key)) && broken(config, sources)).map(({ about, expected }) => {
-    const key = about.find((option) => sources[option].layer !== 'default')
-    const { where, line } = key === undefined ? { where: file, line: undefined } : sources[key]
-    return { where, line, key: key ?? about[0], expected }
+  return CHECKS.filter(({ about }) => !about.some((key) => failed.has(key))).flatMap(({ about, broken, expected }) => {
+    const found = broken(config, sources)
+    const given = about.find((option) => sources[option].layer !== 'default')
+    const keys = found === true ? [given ?? about[0]!] : found || []
+    return keys.map((key) => {
+      const { layer, where, line } = sources[key]!
+      return { where: layer === 'default' ? file : where, line, key, expected }
+    })
   })
 }

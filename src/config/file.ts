@@ -81,7 +81,7 @@ function walk(where: string, { value, lineOf }: Document): Layer {
     if (!spelling && !(plain && SECTIONS.has(key))) return problems.push({ where, line, key, expected: `a known key${nearest(path)}` })
     // Nothing behind a key, as where all below it is commented out: it counts as not there.
     if (node === null || node === undefined) return
-    if (spelling) given.push({ spelling, place: { layer: 'file', where, line }, raw: node, folder: dirname(where) })
+    if (spelling) given.push({ spelling, place: { layer: 'file', where, line }, raw: node, folder: dirname(where), lineOf: (below) => lineOf([...path, ...below]) })
     else if (isMapping(node)) for (const [name, below] of Object.entries(node)) visit(below, [...path, name])
     else problems.push({ where, line, key: key || undefined, expected: 'a mapping of keys', found: describe(node, true) })
   }

@@ -2,7 +2,6 @@
 export type { Files } from './files.ts'
 export { loadConfig } from './load.ts'
 export type { Loaded, LoadInput } from './load.ts'
-export { effectiveOptions } from './print.ts'
 export type { EffectiveOption } from './print.ts'
 export { formatProblem } from './problem.ts'
 export type { Place, Problem } from './problem.ts'

@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { Secret } from '../secret/index.ts'
+import type { Table } from './rows.ts'
 
 /** What an option may hold, and how it is read. `undefined` from a reader: not of this kind. */
 export interface Kind<T> {
@@ -16,6 +17,8 @@ export interface Kind<T> {
   /** A refused value is not repeated in the problem: it may hold a secret. */
   readonly discreet?: boolean
   readonly secret?: boolean
+  /** It holds others, and is read cell by cell. */
+  readonly table?: Table
 }
 
 // Node's timers take 32 bits of milliseconds and fire at once beyond them.

@@ -8,6 +8,8 @@ export interface Given {
   readonly raw: unknown
   /** What relative paths start from. */
   readonly folder: string
+  /** The line of what stands below it. */
+  readonly lineOf: (path: readonly string[]) => number | undefined
 }
 
 /** What one layer, the file or the environment, has to say. */

@@ -5,6 +5,8 @@ import { readFile } from './file.ts'
 import { nodeFiles } from './files.ts'
 import type { Files } from './files.ts'
 import type { Problem } from './problem.ts'
+import { effectiveOption } from './print.ts'
+import type { EffectiveOption } from './print.ts'
 import { OPTIONS } from './schema.ts'
 import type { Config, Sources } from './schema.ts'
 import { take } from './take.ts'
@@ -24,7 +26,12 @@ export type Loaded = {
   /** What works but should not stay: secrets that others can read. */
   readonly hints: readonly Problem[]
 } & (
-  | { readonly config: Config; readonly problems: readonly [] }
+  | {
+      readonly config: Config
+      readonly problems: readonly []
+      /** Every option with its effective value and where that comes from, in the order of the schema; after a table its cells. */
+      readonly options: readonly EffectiveOption[]
+    }
   | { readonly config: undefined; readonly problems: readonly Problem[] }
 )
 
@@ -43,7 +50,8 @@ export function loadConfig({ args, env, cwd, files = nodeFiles }: LoadInput): Lo
   const environment = readEnvironment(env, cwd)
   const taken = [...OPTIONS].map(([name, option]) => take(name, option, [environment.given.get(name), file.given.get(name)], files))
   const failed = new Set(taken.filter(({ problems }) => problems.length > 0).map(({ name }) => name))
-  const sources = Object.fromEntries(taken.map(({ name, place }) => [name, place])) as Sources
+  const all = taken.flatMap(withParts)
+  const sources = Object.fromEntries(all.map(({ name, place }) => [name, place])) as Sources
   const hints = taken.flatMap((one) => one.hints)
   const config = nest(taken)
   const problems = [
@@ -53,7 +61,11 @@ export function loadConfig({ args, env, cwd, files = nodeFiles }: LoadInput): Lo
     // What an unread file wanted is not known, so nothing can be said to be missing.
     ...(file.whole ? crossCheck(config, sources, failed, file.path) : []),
   ]
-  return deepFreeze(problems.length === 0 ? { config, sources, hints, problems: [] } : { config: undefined, sources, hints, problems })
+  return deepFreeze(problems.length === 0 ? { config, sources, hints, options: all.flatMap(({ name, option, value, place }) => (option === undefined ? [] : effectiveOption(name, option, value, place))), problems: [] } : { config: undefined, sources, hints, problems })
+}
+
+function withParts(taken: Taken): readonly Taken[] {
+  return [taken, ...taken.parts.flatMap(withParts)]
 }
 
 /** `server.port` becomes `config.server.port`. The names are ours, from the schema, never a stranger's. */
@@ -70,6 +82,8 @@ function nest(taken: readonly Taken[]): Config {
 }
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) Object.values(Object.freeze(value)).forEach(deepFreeze)
+  if (typeof value !== 'object' || value === null || Object.isFrozen(value)) return value
+  Object.freeze(value)
+  for (const below of value instanceof Map ? value.values() : Object.values(value)) deepFreeze(below)
   return value
 }

@@ -1,4 +1,6 @@
 import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text, url } from './kinds.ts'
+import { rows, section } from './rows.ts'
+import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
 
 const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
@@ -55,49 +57,59 @@ const server = {
 } as const satisfies Options
 
 /** Whose tokens are accepted, and who a token says its bearer is. */
-const jwt = {
-  'jwt.secret': { kind: secret, reload: 'live',
+const issuer = {
+  issuer: { kind: text(), reload: 'live',
+    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked. Alone, without a key, it is asked for its keys (OpenID Connect Discovery).',
+    wrong: 'A slash too many at its end: every token is answered 401.' },
+  secret: { kind: secret, reload: 'live',
     text: 'HMAC key, as text: at least 32 bytes for HS256, 48 for HS384, 64 for HS512.',
     wrong: 'Short, or publicly known: refused at the start. Whoever has it can make tokens.' },
-  'jwt.public_key': { kind: pem, reload: 'live',
+  public_key: { kind: pem, reload: 'live',
     text: 'Public key that tokens are signed for: RSA, EC or Ed25519.',
     wrong: 'Not the key of the issuer: every token is answered 401.' },
-  'jwt.jwks_file': { kind: path, reload: 'live',
+  jwks_file: { kind: path, reload: 'live',
     text: 'File with a JSON Web Key Set; a token chooses its key by `kid`.',
     wrong: 'Without the key of the issuer: every token is answered 401.' },
-  'jwt.jwks_url': { kind: url, reload: 'live',
+  jwks_url: { kind: url, reload: 'live',
     text: 'Where the issuer publishes its JSON Web Key Set; fetched in the background, again for a `kid` that is new.',
     wrong: 'Not the key set of the issuer: every token is answered 401. Not reachable at the start: 503.' },
-  'jwt.max_stale': { kind: duration('1m', '596h'), default: '24h', reload: 'live',
+  audience: { kind: list(text()), reload: 'live',
+    text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
+    wrong: 'Left out: a token that the issuer made for another service opens this one too.' },
+  algorithms: { kind: list(algorithm), reload: 'live',
+    text: 'Signature algorithms accepted; without it all that fit the type of the key.',
+    wrong: 'None of them fits the key: every token is answered 401.' },
+  leeway: { kind: duration('0s', '10m'), default: '60s', reload: 'live',
+    text: 'How far the clock of the issuer may differ from ours.',
+    wrong: 'Too long: expired tokens live on. Too short: fresh tokens are "not yet valid".' },
+  max_lifetime: { kind: duration('1s', '8760h'), reload: 'live',
+    text: 'Longest time between the `iat` and `exp` of a token; without it any.',
+    wrong: 'Shorter than what the issuer gives: every token is answered 401.' },
+  max_stale: { kind: duration('1m', '596h'), default: '24h', reload: 'live',
     text: 'How long fetched keys stay good while no newer ones can be fetched.',
     wrong: 'Too long: a key that the issuer has withdrawn opens the door while the issuer is down.' },
+  user_claims: { kind: list(pointer), default: '/sub,/user_id', reload: 'live',
+    text: 'Where the user stands in a token: JSON pointers, the first that is there.',
+    wrong: 'A claim that people can change, such as an e-mail address: they can become each other.' },
+  groups_claims: { kind: list(pointer, 0), default: '/groups,/roles,/permissions,/scope', reload: 'live',
+    text: 'Where the groups of the user stand: JSON pointers to lists, or to words between spaces.',
+    wrong: 'A claim that people can change: they can join any group.' },
+  required_claims: { kind: list(pointer, 0), default: '', reload: 'live',
+    text: 'Claims that a token must have: JSON pointers.',
+    wrong: 'A claim the issuer does not send: every token is answered 401.' },
+} as const satisfies Columns
+
+const oneIssuer = section('jwt', issuer)
+
+/** One issuer, or several. */
+const jwt = {
+  ...oneIssuer,
   'jwt.cache_folder': { kind: path, reload: 'restart',
     text: 'Folder in which the last good fetched keys outlive a restart; without it they are kept in memory only.',
     wrong: 'Writable for others: who writes there decides whose tokens are good.' },
-  'jwt.issuer': { kind: text(), reload: 'live',
-    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked. Alone, without a key, it is asked for its keys (OpenID Connect Discovery).',
-    wrong: 'A slash too many at its end: every token is answered 401.' },
-  'jwt.audience': { kind: list(text()), reload: 'live',
-    text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
-    wrong: 'Left out: a token that the issuer made for another service opens this one too.' },
-  'jwt.algorithms': { kind: list(algorithm), reload: 'live',
-    text: 'Signature algorithms accepted; without it all that fit the type of the key.',
-    wrong: 'None of them fits the key: every token is answered 401.' },
-  'jwt.leeway': { kind: duration('0s', '10m'), default: '60s', reload: 'live',
-    text: 'How far the clock of the issuer may differ from ours.',
-    wrong: 'Too long: expired tokens live on. Too short: fresh tokens are "not yet valid".' },
-  'jwt.max_lifetime': { kind: duration('1s', '8760h'), reload: 'live',
-    text: 'Longest time between the `iat` and `exp` of a token; without it any.',
-    wrong: 'Shorter than what the issuer gives: every token is answered 401.' },
-  'jwt.user_claims': { kind: list(pointer), default: '/sub,/user_id', reload: 'live',
-    text: 'Where the user stands in a token: JSON pointers, the first that is there.',
-    wrong: 'A claim that people can change, such as an e-mail address: they can become each other.' },
-  'jwt.groups_claims': { kind: list(pointer, 0), default: '/groups,/roles,/permissions,/scope', reload: 'live',
-    text: 'Where the groups of the user stand: JSON pointers to lists, or to words between spaces.',
-    wrong: 'A claim that people can change: they can join any group.' },
-  'jwt.required_claims': { kind: list(pointer, 0), default: '', reload: 'live',
-    text: 'Claims that a token must have: JSON pointers.',
-    wrong: 'A claim the issuer does not send: every token is answered 401.' },
+  'jwt.issuers': { kind: rows({ ...issuer, issuer: { ...issuer.issuer, required: true } }), default: '', reload: 'live',
+    text: 'Several issuers, each with its own keys and rules, in place of the options of the one above.',
+    wrong: 'An issuer left out: its tokens are answered 401.' },
 } as const satisfies Options
 
 /** The way to Bedrock, and the keys for it. */
@@ -157,3 +169,6 @@ type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
 export const options = { ...server, ...jwt, ...aws, ...logging }
+
+/** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
+export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

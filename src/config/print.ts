@@ -1,7 +1,7 @@
 import type { Place } from './problem.ts'
-import { type Config, OPTIONS, type OptionName, type Sources } from './schema.ts'
+import type { Option } from './schema.ts'
 
-/** An option as it counts, for people. */
+/** An option, or a cell of a table, as it counts, for people. */
 export interface EffectiveOption {
   readonly name: string
   /** With its unit; a secret shows as `[secret]`, what was not given as `none`. */
@@ -12,13 +12,13 @@ export interface EffectiveOption {
   readonly reload: 'live' | 'restart'
 }
 
-/** Every option with its effective value and where that comes from, in the order of the schema. */
-export function effectiveOptions(config: Config, sources: Sources): readonly EffectiveOption[] {
-  return [...OPTIONS].map(([name, { kind, reload }]) => ({ name, value: show(valueOf(config, name), kind.name), source: sourceOf(sources[name as OptionName]), reload }))
+export function effectiveOption(name: string, { kind, reload }: Option, value: unknown, place: Place): EffectiveOption {
+  return { name, value: kind.table === undefined ? show(value, kind.name) : count(value), source: sourceOf(place), reload }
 }
 
-function valueOf(config: Config, name: string): unknown {
-  return name.split('.').reduce<unknown>((branch, key) => (branch as Readonly<Record<string, unknown>>)[key], config)
+function count(rows: unknown): string {
+  const many = rows instanceof Map ? rows.size : (rows as readonly unknown[]).length
+  return many === 0 ? 'none' : `${many} given`
 }
 
 function show(value: unknown, kind: string): string {

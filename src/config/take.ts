@@ -1,3 +1,4 @@
+import { takeTable } from './cells.ts'
 import { readText } from './files.ts'
 import type { Files } from './files.ts'
 import { path } from './kinds.ts'
@@ -9,8 +10,12 @@ import type { Option } from './schema.ts'
 /** One option as it counts in the end. */
 export interface Taken {
   readonly name: string
+  /** None where it is a row. */
+  readonly option: Option | undefined
   readonly place: Place
   readonly value: unknown
+  /** The rows of a table, the cells of a row. Their problems and hints are its own, too. */
+  readonly parts: readonly Taken[]
   readonly problems: readonly Problem[]
   readonly hints: readonly Problem[]
 }
@@ -28,12 +33,13 @@ export function take(name: string, option: Option, layers: readonly (Given | und
   const problems = shadowed.filter(({ spelling }) => !spelling.held).map((one) => direct(option, one)).flatMap(problemOf)
   if (given === undefined) {
     const value = option.default === undefined ? undefined : option.kind.fromText(option.default, '')
-    return { name, place: NOBODY, value, problems, hints: [] }
+    return { name, option, place: NOBODY, value, problems, hints: [], parts: [] }
   }
+  if (option.kind.table !== undefined) return takeTable(option, option.kind.table, given, files)
   const reading = given.spelling.held ? held(option, given, files) : direct(option, given)
   const value = 'value' in reading ? reading.value : undefined
   const hints = 'value' in reading ? exposure(option, given, reading, files) : []
-  return { name, place: given.place, value, problems: [...problemOf(reading), ...problems], hints }
+  return { name, option, place: given.place, value, problems: [...problemOf(reading), ...problems], hints, parts: [] }
 }
 
 function direct({ kind }: Option, given: Given): Reading {

@@ -49,7 +49,7 @@ test('loadConfig() reads the configuration of the design it grew from', () => {
   assert.equal(aws.access_key_id, undefined)
 })
 
-/** Every option but the two other keys: as the file says it, as a variable says it, and its value. */
+/** Every option but the other keys and the tables: as the file says it, as a variable says it, and its value. */
 const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'server.host': ['::1', '::1', '::1'],
   'server.port': [0, '0', 0],
@@ -99,7 +99,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {

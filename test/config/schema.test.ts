@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { Config } from '../../src/config/index.ts'
-import { OPTIONS, SPELLINGS } from '../../src/config/schema.ts'
+import { documented, SPELLINGS } from '../../src/config/schema.ts'
 import { optionsTable } from '../../src/config/index.ts'
 import type { Secret } from '../../src/secret/index.ts'
 
@@ -14,15 +14,18 @@ test('Config has the types of its options', () => {
     true satisfies Same<Config['jwt']['secret'], Secret | undefined>,
     true satisfies Same<Config['jwt']['max_lifetime'], number | undefined>,
     true satisfies Same<Config['jwt']['user_claims'], readonly string[]>,
+    true satisfies Same<Config['jwt']['issuers'][0]['issuer'], string>,
+    true satisfies Same<Config['jwt']['issuers'][0]['secret'], Secret | undefined>,
+    true satisfies Same<Config['jwt']['issuers'][0]['leeway'], number>,
     true satisfies Same<Config['logging']['format'], 'json' | 'text'>,
     true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'logging'>,
   ]
-  assert.equal(same.length, 8)
+  assert.equal(same.length, 11)
 })
 
-for (const [name, option] of OPTIONS) {
+for (const [name, option] of documented()) {
   test(`${name} documents itself, and its default is of its kind`, () => {
-    assert.match(name, /^[a-z]+(\.[a-z][a-z_]*)+$/)
+    assert.match(name, /^[a-z]+((\.|\[\]\.|\.<name>\.)[a-z][a-z_]*)*$/)
     assert.match(option.text, /^[A-Z`].*\.$/)
     assert.match(option.wrong, /^[A-Z`].*\.$/)
     if (option.default !== undefined) assert.notEqual(option.kind.fromText(option.default, ''), undefined)
@@ -38,11 +41,14 @@ test('No two options share a spelling, and none is the section of another', () =
 
 test('optionsTable() has one row for each option, with the same number of cells', () => {
   const rows = optionsTable().trimEnd().split('\n')
-  assert.equal(rows.length, OPTIONS.size + 2)
+  assert.equal(rows.length, documented().length + 2)
   for (const row of rows) assert.equal(row.match(/(?<!\\)\|/g)?.length, 7, row)
   assert.equal(rows[3], '| `server.port` | `SERVER__PORT` | integer 0–65535 | `3000` '
     + '| Port to listen on; 0 takes any free one. | Taken by another process: the start fails. |')
   assert.match(optionsTable(), /`jwt\.secret`, `jwt\.secret_file` \| `JWT__SECRET`, `JWT__SECRET_FILE` \| secret \| none \|/)
   assert.match(optionsTable(), /\| `AWS__REGION`, `AWS_REGION`, `AWS_DEFAULT_REGION` \|/)
+  assert.match(optionsTable(), /\| `jwt\.issuers` \| none \| list of tables \| none \|/)
+  assert.match(optionsTable(), /\| `jwt\.issuers\[\]\.issuer` \| none \| text \| required \|/)
+  assert.match(optionsTable(), /\| `jwt\.issuers\[\]\.secret`, `jwt\.issuers\[\]\.secret_file` \| none \| secret \| none \|/)
   assert.match(optionsTable(), /\| json \\\| text \|/)
 })
