@@ -1,4 +1,5 @@
 import { credentialChain, hostFiles, httpClient } from '../credentials/index.ts'
+import { parseNetwork } from '../http/index.ts'
 import { Authenticator, httpGet, keyCopies } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
 import { ByteBudget, type Exchange, handle, type LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
@@ -100,7 +101,7 @@ function after(delayMs: number, run: () => void): () => void {
 
 function doorOptions({ config: { server }, tls }: Setup) {
   return {
-    host: server.host, port: server.port, tls, maxHeaderBytes: server.max_header, maxConnections: server.max_connections,
+    host: server.host, port: server.port, tls, trustedProxies: server.trusted_proxies.map((text) => parseNetwork(text)!), maxHeaderBytes: server.max_header, maxConnections: server.max_connections,
     headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive,
   }
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { parseNetwork } from '../http/index.ts'
 import { Secret } from '../secret/index.ts'
 import type { Table } from './rows.ts'
 
@@ -86,6 +87,13 @@ function originOf(value: string | undefined): string | undefined {
   const { origin, pathname, search } = new URL(value)
   return pathname === '/' && search === '' ? origin : undefined
 }
+
+/** Addresses of other hosts. */
+export const network: Kind<string> = fromStrings({
+  name: 'network',
+  expected: 'an IP address, or a block of them such as 10.0.0.0/8 with no bits behind its prefix',
+  fromText: (value) => (parseNetwork(value) === undefined ? undefined : value),
+})
 
 /** A prefix of paths; a slash alone, or at the end, counts as not there. */
 export const basePath: Kind<string> = fromStrings({

@@ -1,4 +1,4 @@
-import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text, url } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, secret, size, text, url } from './kinds.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
@@ -30,6 +30,9 @@ const server = {
   'server.tls.client_ca_file': { kind: path, reload: 'live',
     text: 'PEM file with authorities; clients must show a certificate that one of them has signed, and a token all the same. Turned on and off by a restart only.',
     wrong: 'Without the authority of the clients: their handshakes fail. No certificate in it: the start fails, a reload keeps the old ones.' },
+  'server.trusted_proxies': { kind: list(network, 0), default: '', reload: 'restart',
+    text: 'Proxies in front of this one, whose `X-Forwarded-For` or `Forwarded` says where a request comes from; of anybody else these headers mean nothing.',
+    wrong: 'Too wide a block: whoever is in it can write any address into the log. Left out: the log names the proxy in front.' },
   'server.max_body': { kind: size('1KiB', '1GiB'), default: '25000000', reload: 'restart',
     text: 'Largest request body; the default is the limit of Bedrock itself.',
     wrong: 'Smaller than what clients send: they get 413.' },

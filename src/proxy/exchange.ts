@@ -18,7 +18,7 @@ export interface Exchange {
   readonly target: string
   /** Header lines as flat name, value pairs, in their order. Over HTTP/2 `:authority` is given as `host`. */
   readonly fields: readonly string[]
-  /** Address of the peer. */
+  /** Address of the client, as far as those between it and us can be believed. */
   readonly source: string
   /** Whether a body may follow the head. */
   readonly hasBody: boolean

@@ -4,17 +4,20 @@ import { createServer as createH2Server, type Http2Server, type ServerHttp2Sessi
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
+import type { Network } from '../http/index.ts'
 import type { Exchange } from '../proxy/index.ts'
 import { type Certificate, contextOf } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
 import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
 import { keepSession } from './session.ts'
+import type { Terms } from './terms.ts'
 
 export interface DoorOptions {
   readonly host: string
   readonly port: number
   readonly tls?: Certificate | undefined
+  readonly trustedProxies: readonly Network[]
   readonly maxHeaderBytes: number
   readonly maxConnections: number
   /** From a connection, or the end of the request before, to the last byte of a request's head. */
@@ -39,6 +42,7 @@ const SWEEP_MS = 300
  */
 export class Door {
   readonly #options: DoorOptions
+  readonly #terms: Terms
   readonly #h1: Server
   readonly #h2: Http2Server
   /** Sessions of HTTP/2 by their sockets, which outlive them while the client does not close its side. */
@@ -48,6 +52,7 @@ export class Door {
 
   constructor(options: DoorOptions, handler: Handler) {
     this.#options = options
+    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.keepAliveMs, lastAnswer: () => this.#draining }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
     this.#takeOver()
@@ -120,7 +125,7 @@ export class Door {
     server.maxHeadersCount = 0
     server.maxConnections = maxConnections
     const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
-      new Http1Exchange(request, response, randomUUID(), awaitsContinue, () => this.#draining, keepAliveMs)
+      new Http1Exchange(request, response, randomUUID(), awaitsContinue, this.#terms)
     server.on('request', (request, response) => inTurn(response, () => handler(exchange(request, response))))
     server.on('checkContinue', (request, response) => inTurn(response, () => handler(exchange(request, response, true))))
     server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN'))
@@ -130,13 +135,13 @@ export class Door {
   }
 
   #createH2(handler: Handler): Http2Server {
-    const { maxHeaderBytes, keepAliveMs } = this.#options
+    const { maxHeaderBytes } = this.#options
     const server = createH2Server({
       settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1_048_576, enablePush: false },
       maxHeaderListPairs: 400,
     })
     server.on('stream', (stream, headers, flags, rawHeaders) => {
-      const exchange = new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), keepAliveMs)
+      const exchange = new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), this.#terms)
       // The setting is advice, and what comes before its acknowledgement is not measured by it.
       if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS')
       else handler(exchange)

@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { sourceOf } from '../http/index.ts'
 import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
+import type { Terms } from './terms.ts'
 
 /** A request over HTTP/1.1 as the proxy sees it. */
 export class Http1Exchange implements Exchange, Sink {
@@ -17,30 +19,24 @@ export class Http1Exchange implements Exchange, Sink {
   #gone = false
   readonly #response: ServerResponse
   readonly #request: IncomingMessage
-  readonly #lastAnswer: () => boolean
-  readonly #takeMs: number
+  readonly #terms: Terms
   #awaitsContinue: boolean
 
-  /**
-   * @param awaitsContinue - The client sends its body only when it is told to.
-   * @param lastAnswer - Whether the connection is to close after this answer.
-   * @param takeMs - How long the client has for the rest of an answer that is complete.
-   */
-  constructor(request: IncomingMessage, response: ServerResponse, id: string, awaitsContinue: boolean, lastAnswer: () => boolean, takeMs: number) {
+  /** @param awaitsContinue - The client sends its body only when it is told to. */
+  constructor(request: IncomingMessage, response: ServerResponse, id: string, awaitsContinue: boolean, terms: Terms) {
     const { headers } = request
     this.id = id
     this.protocol = request.httpVersion as '1.0' | '1.1'
     this.method = request.method!
     this.target = request.url!
     this.fields = request.rawHeaders
-    this.source = request.socket.remoteAddress ?? ''
+    this.source = sourceOf(request.socket.remoteAddress ?? '', request.rawHeaders, terms.trustedProxies)
     this.hasBody = headers['transfer-encoding'] !== undefined || (headers['content-length'] !== undefined && headers['content-length'] !== '0')
     this.body = request
     this.#request = request
     this.#response = response
     this.#awaitsContinue = awaitsContinue
-    this.#lastAnswer = lastAnswer
-    this.#takeMs = takeMs
+    this.#terms = terms
     // A half-closed connection counts as a client that left, as everywhere in node:http.
     response.on('close', () => {
       if (response.writableFinished) return
@@ -107,11 +103,11 @@ export class Http1Exchange implements Exchange, Sink {
 
   #cutLater(): void {
     const response = this.#response
-    const timer = setTimeout(() => response.socket?.destroy(), this.#takeMs)
+    const timer = setTimeout(() => response.socket?.destroy(), this.#terms.takeMs)
     response.once('close', () => clearTimeout(timer))
   }
 
   #withConnection(fields: readonly string[], unread: boolean): readonly string[] {
-    return unread || this.#awaitsContinue || this.#lastAnswer() ? [...fields, 'Connection', 'close'] : fields
+    return unread || this.#awaitsContinue || this.#terms.lastAnswer() ? [...fields, 'Connection', 'close'] : fields
   }
 }

@@ -1,6 +1,8 @@
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2'
+import { sourceOf } from '../http/index.ts'
 import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
+import type { Terms } from './terms.ts'
 
 /** A request over HTTP/2 as the proxy sees it. */
 export class Http2Exchange implements Exchange, Sink {
@@ -17,16 +19,15 @@ export class Http2Exchange implements Exchange, Sink {
   #gone = false
   #awaitsContinue: boolean
 
-  /** @param takeMs - How long the client has for the rest of an answer that is complete. */
-  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[], id: string, takeMs: number) {
+  constructor(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, flags: number, rawHeaders: readonly string[], id: string, terms: Terms) {
     this.id = id
     this.method = headers[':method'] ?? ''
     this.target = headers[':path'] ?? ''
     this.fields = fieldLines(rawHeaders)
-    this.source = stream.session?.socket.remoteAddress ?? ''
+    this.source = sourceOf(stream.session?.socket.remoteAddress ?? '', this.fields, terms.trustedProxies)
     this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
     this.body = stream
-    this.#takeMs = takeMs
+    this.#takeMs = terms.takeMs
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     // The stream is told of a tick after its head came: its client can have reset it meanwhile.
     this.#gone = stream.destroyed || stream.aborted

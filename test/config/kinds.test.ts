@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, endpoint, integer, list, path, pem, secret, size, text, url } from '../../src/config/kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, secret, size, text, url } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -47,6 +47,8 @@ const ROWS: Readonly<Record<string, Row>> = {
       'https://user:pass@example.com', 'https://user@example.com', 'https://example.com?a b', 'https://example.com#x', 'https://example.com/a b',
       'https://exam\tple.com', 'https://example.com\\a', ' https://example.com', 'https://example.com\n',
       'https://example.com:99999', 'HTTPS://example.com', 'https://[::1'] },
+  network: { kind: network, good: { '10.0.0.0/8': '10.0.0.0/8', '::1': '::1', '192.0.2.1': '192.0.2.1' },
+    bad: ['', '10.0.0.1/8', 'localhost', '10.0.0.0/33', ' ::1', '::1%lo', '*'] },
   list: { kind: list(choice('a', 'b')), good: { a: ['a'], 'a,b': ['a', 'b'], ' a , b ': ['a', 'b'] }, bad: ['', ',', 'a,', 'a,,b', 'a b', 'a,c'],
     values: [[['a', 'b'], ['a', 'b']], [[], undefined], [['a', 1], undefined], [['a', null], undefined], [{ 0: 'a', length: 1 }, undefined]], textOnly: true },
   'list that may be empty': { kind: list(text(), 0), good: { '': [], a: ['a'] }, bad: [','], values: [[[], []]], textOnly: true },

@@ -16,7 +16,7 @@ function good(loaded: Loaded): Config {
 test('loadConfig() takes the defaults where nobody says anything', () => {
   const { server, jwt, aws, logging } = good(load(NEEDED))
   assert.deepEqual(server, {
-    host: '127.0.0.1', port: 3000, base_path: '', tls: { cert_file: undefined, key_file: undefined, client_ca_file: undefined }, max_body: 25_000_000, max_inflight: 268_435_456,
+    host: '127.0.0.1', port: 3000, base_path: '', tls: { cert_file: undefined, key_file: undefined, client_ca_file: undefined }, trusted_proxies: [], max_body: 25_000_000, max_inflight: 268_435_456,
     max_header: 65_536, max_connections: 10_000, timeouts: { header: 10_000, idle: 60_000, keep_alive: 75_000 }, drain_timeout: 30_000,
   })
   assert.deepEqual([jwt.leeway, jwt.algorithms, jwt.audience, jwt.max_lifetime, jwt.required_claims], [60_000, undefined, undefined, undefined, []])
@@ -57,6 +57,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'server.tls.cert_file': ['c', 'c', '/srv/c'],
   'server.tls.key_file': ['k', 'k', '/srv/k'],
   'server.tls.client_ca_file': ['a', 'a', '/srv/a'],
+  'server.trusted_proxies': [['10.0.0.0/8', '::1'], '10.0.0.0/8,::1', ['10.0.0.0/8', '::1']],
   'server.max_body': [2048, '2048', 2048],
   'server.max_inflight': ['2MiB', '2MiB', 2_097_152],
   'server.max_header': ['8KiB', '8KiB', 8192],

@@ -1,0 +1,11 @@
+import type { Network } from '../http/index.ts'
+
+/** What a door holds each of its requests to. */
+export interface Terms {
+  /** Who is believed about where a request comes from. */
+  readonly trustedProxies: readonly Network[]
+  /** How long the client has for the rest of an answer that is complete. */
+  readonly takeMs: number
+  /** Whether a connection is to close after the answer that begins now. */
+  readonly lastAnswer: () => boolean
+}
