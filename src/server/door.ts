@@ -45,6 +45,8 @@ export class Door {
   readonly #terms: Terms
   readonly #h1: Server
   readonly #h2: Http2Server
+  /** Every connection, from its first moment: the http server itself does not know one before its first request. */
+  readonly #sockets = new Set<Socket>()
   /** Sessions of HTTP/2 by their sockets, which outlive them while the client does not close its side. */
   readonly #sessions = new Map<Socket, ServerHttp2Session>()
   #draining = false
@@ -104,8 +106,7 @@ export class Door {
 
   /** Ends every connection, whatever it is doing. */
   cut(): void {
-    this.#h1.closeAllConnections()
-    for (const socket of this.#sessions.keys()) socket.destroy()
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   #createH1(handler: Handler): Server {
@@ -171,6 +172,10 @@ export class Door {
       if (isH2) this.#serveH2(socket)
       else serveH1!.call(this.#h1, socket)
     }
+    this.#h1.on('connection', (socket: Socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#h1.on(event, (socket: Socket) => {
       if (event === 'secureConnection') hand(socket, (socket as TLSSocket).alpnProtocol === 'h2')
       else sniff(socket, this.#options.headerMs, hand)

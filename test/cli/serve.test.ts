@@ -155,6 +155,29 @@ test('a session of HTTP/2 that has ended does not hold up the end of the program
   clearTimeout(late)
 })
 
+test('connections that say nothing, or half a handshake, are cut when the drain is over', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'silent-'))
+  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
+  execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', keyFile, '-out', certFile, '-subj', '/CN=a', '-days', '2'], { stdio: 'ignore' })
+  for (const tls of [{}, { SERVER__TLS__CERT_FILE: certFile, SERVER__TLS__KEY_FILE: keyFile }]) {
+    const program = serve({ SERVER__DRAIN_TIMEOUT: '1s', SERVER__TIMEOUTS__HEADER: '10m', SERVER__TIMEOUTS__KEEP_ALIVE: '1h', ...tls })
+    const port = await program.port()
+    const said = ['', 'PRI ', Buffer.from([22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3])]
+    const sockets = await Promise.all(said.map(async (bytes) => {
+      const socket = connect(port, '127.0.0.1').on('error', () => undefined)
+      await once(socket, 'connect')
+      socket.write(bytes)
+      return socket
+    }))
+    const session = 'SERVER__TLS__KEY_FILE' in tls ? tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }) : undefined
+    if (session !== undefined) await once(session.on('error', () => undefined), 'secureConnect')
+    program.child.kill('SIGTERM')
+    assert.equal(await program.ended(), 0)
+    for (const socket of [...sockets, session]) socket?.destroy()
+  }
+  rmSync(folder, { recursive: true })
+})
+
 test('a log that nobody reads any more costs no request', async () => {
   const program = serve()
   const port = await program.port()
