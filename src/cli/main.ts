@@ -1,6 +1,7 @@
 import { check } from './check.ts'
 import { demo } from './demo.ts'
 import type { Command, Terminal } from './command.ts'
+import { openapi } from './openapi.ts'
 import { serveCommand } from './serve.ts'
 import { token } from './token.ts'
 
@@ -10,6 +11,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', demo],
   ['check', check],
   ['token', token],
+  ['openapi', openapi],
 ])
 
 /**

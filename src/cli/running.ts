@@ -26,11 +26,12 @@ export interface Running {
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
   const { house, client, credentials, live } = furnish(setup, env, log, () => door.closing)
-  const ready = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
+  const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   const base = config.server.base_path
+  const pages = { checks, tls: setup.tls !== undefined, basePath: base }
   const door: Door = new Door(doorOptions(setup), (exchange) => {
     const path = pathBelow(exchange, base)
-    if (path === undefined || !servePage(exchange, path, ready)) void handle(exchange, house)
+    if (path === undefined || !servePage(exchange, path, pages)) void handle(exchange, house)
   })
   let draining = false
   const { port } = await door.listen()

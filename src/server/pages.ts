@@ -1,53 +1,82 @@
-import { HttpError, requestFields } from '../http/index.ts'
-import type { Exchange, ProblemCode } from '../proxy/index.ts'
+import { HttpError, type RequestFields, requestFields } from '../http/index.ts'
+import { type Exchange, openApi, type ProblemCode } from '../proxy/index.ts'
 import { refuse } from './refusal.ts'
+import { setupText } from './snippets.ts'
 
 /** What must be so before this host should get requests; the names are all that a stranger is told. */
 export type ReadinessChecks = ReadonlyMap<string, () => boolean>
 
+/** What the pages tell of. */
+export interface PageSources {
+  readonly checks: ReadinessChecks
+  readonly tls: boolean
+  readonly basePath: string
+}
+
 /**
- * The pages that need no token: health, for load balancers and supervisors.
+ * The pages that need no token: health, for load balancers and supervisors; how to use this proxy, for people and programs.
  *
  * @returns Whether the path was one of them.
  */
-export function servePage(exchange: Exchange, path: string, checks: ReadinessChecks): boolean {
+export function servePage(exchange: Exchange, path: string, sources: PageSources): boolean {
   const page = PAGES.get(path)
   if (page === undefined) return false
-  const flaw = flawOf(exchange)
-  if (flaw !== undefined) refuse(exchange, flaw, flaw === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
-  else send(exchange, page(checks))
+  const fields = fieldsOf(exchange)
+  if (typeof fields === 'string') refuse(exchange, fields, fields === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
+  else send(exchange, page(sources, fields))
   return true
 }
 
 /** A page is held to the rules of any request: health checks that read theirs in another way have opened other proxies. */
-function flawOf({ fields, protocol, method, hasBody }: Exchange): ProblemCode | undefined {
+function fieldsOf({ fields, protocol, method, hasBody }: Exchange): RequestFields | ProblemCode {
   try {
-    requestFields(fields, protocol)
+    const read = requestFields(fields, protocol)
+    if (method !== 'GET' && method !== 'HEAD') return 'UNKNOWN_METHOD'
+    return hasBody ? 'BODY_NOT_ALLOWED' : read
   } catch (error) {
     if (error instanceof HttpError) return error.code
     throw error
   }
-  if (method !== 'GET' && method !== 'HEAD') return 'UNKNOWN_METHOD'
-  return hasBody ? 'BODY_NOT_ALLOWED' : undefined
 }
 
-interface State {
+interface Answer {
   readonly status: number
-  readonly json: object
+  readonly type: 'application/json' | 'text/plain; charset=utf-8'
+  readonly text: string
 }
 
-type Page = (checks: ReadinessChecks) => State
+type Page = (sources: PageSources, fields: RequestFields) => Answer
 
-const alive: Page = () => ({ status: 200, json: { status: 'ok' } })
+const json = (status: number, value: object): Answer => ({ status, type: 'application/json', text: JSON.stringify(value) })
 
-const ready: Page = (checks) => {
+const alive: Page = () => json(200, { status: 'ok' })
+
+const ready: Page = ({ checks }) => {
   const missing = [...checks].filter(([, check]) => !check()).map(([name]) => name)
-  return missing.length === 0 ? { status: 200, json: { status: 'ok' } } : { status: 503, json: { status: 'not ready', missing } }
+  return missing.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'not ready', missing })
 }
 
-const PAGES: ReadonlyMap<string, Page> = new Map([['/health', alive], ['/health/live', alive], ['/health/ready', ready]])
+const openapi: Page = () => json(200, openApi())
 
-function send(exchange: Exchange, { status, json }: State): void {
-  const text = Buffer.from(JSON.stringify(json))
-  exchange.answer(status, ['Content-Type', 'application/json', 'Content-Length', String(text.length), 'Cache-Control', 'no-store'], text)
+const setup: Page = (sources, fields) => ({ status: 200, type: 'text/plain; charset=utf-8', text: setupText(originOf(sources, fields)) })
+
+/** The address of this proxy as its reader knows it. Only the reader sees it, so that a header may say that TLS ends before us. */
+function originOf({ tls, basePath }: PageSources, fields: RequestFields): string {
+  const isSecure = tls || fields.get('x-forwarded-proto') === 'https'
+  return `${isSecure ? 'https' : 'http'}://${fields.get('host') ?? 'localhost'}${basePath}`
+}
+
+const PAGES: ReadonlyMap<string, Page> = new Map([
+  ['/health', alive], ['/health/live', alive], ['/health/ready', ready], ['/openapi.json', openapi], ['/setup', setup],
+])
+
+/** A page of ours loads nothing, runs nothing, is framed by nobody and kept nowhere. */
+const SECURITY = [
+  'Cache-Control', 'no-store', 'Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+  'X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer', 'Cross-Origin-Resource-Policy', 'same-origin',
+]
+
+function send(exchange: Exchange, { status, type, text }: Answer): void {
+  const body = Buffer.from(text)
+  exchange.answer(status, ['Content-Type', type, 'Content-Length', String(body.length), ...SECURITY], body)
 }

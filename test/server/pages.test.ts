@@ -22,6 +22,48 @@ for (const protocol of PROTOCOLS) {
   })
 }
 
+test('/openapi.json describes every operation, by its own path and method', async () => {
+  const got = await ask('HTTP/1.1', house.proxy.port, '/openapi.json', { method: 'GET' })
+  const { openapi, paths } = JSON.parse(got.body.toString()) as { openapi: string; paths: Record<string, Record<string, { operationId: string }>> }
+  assert.equal(openapi, '3.1.0')
+  assert.equal(paths['/model/{modelId}/converse-stream']!.post!.operationId, 'ConverseStream')
+  for (const [path, methods] of Object.entries(paths)) {
+    for (const method of Object.keys(methods)) {
+      const asked = await ask('HTTP/1.1', house.proxy.port, path.replace(/\{\w+\}/g, 'x'), { method: method.toUpperCase() })
+      assert.equal(asked.status, 401, `${method} ${path} is there, and needs a token`)
+    }
+  }
+})
+
+for (const [name, headers, origin] of [
+  ['as the Host header names it', { host: 'bedrock.example.com:8443' }, 'http://bedrock.example.com:8443'],
+  ['with https where TLS ends before it', { host: 'bedrock.example.com', 'x-forwarded-proto': 'https' }, 'https://bedrock.example.com'],
+] as const) {
+  test(`/setup shows ready lines with the address of the proxy, ${name}`, async () => {
+    const got = await ask('HTTP/1.1', house.proxy.port, '/setup', { method: 'GET', headers })
+    assert.equal(got.headers['content-type'], 'text/plain; charset=utf-8')
+    const text = got.body.toString()
+    for (const line of [`ANTHROPIC_BEDROCK_BASE_URL=${origin}\n`, `AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin} `, `endpoint_url='${origin}'`, `endpoint: '${origin}'`, `${origin}/model/`]) {
+      assert.ok(text.includes(line), line)
+    }
+    assert.equal(text.match(/http/g)!.length, text.split(origin).length - 1 + text.match(/httpBearerAuth/g)!.length, 'no other address')
+  })
+}
+
+test('a host that could end a line of shell is refused, not shown', async () => {
+  assert.deepEqual(statuses(await house.send("GET /setup HTTP/1.1\r\nHost: a';id;'\r\n\r\n")), [400])
+})
+
+test('our own pages are kept nowhere, framed by nobody, and load nothing', async () => {
+  for (const path of ['/health', '/health/ready', '/openapi.json', '/setup']) {
+    const { headers } = await ask('HTTP/1.1', house.proxy.port, path, { method: 'GET' })
+    assert.equal(headers['cache-control'], 'no-store')
+    assert.equal(headers['content-security-policy'], "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'")
+    assert.equal(headers['x-content-type-options'], 'nosniff')
+    assert.equal(headers['referrer-policy'], 'no-referrer')
+  }
+})
+
 const get = (target: string, lines = 'Host: a\r\n', verb = 'GET') => `${verb} ${target} HTTP/1.1\r\n${lines}${BEARER}\r\n`
 
 // What opened other proxies: their health check was decided by one spelling of a request and the rest by another.
