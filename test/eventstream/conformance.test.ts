@@ -4,8 +4,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { decodeMessage, encodeMessage, EventStreamError, type EventStreamErrorCode, type HeaderValue, type Message } from '../../src/eventstream/index.ts'
+import { cuttings } from '../kit/pieces.ts'
 import { conformance, readJson } from '../kit/vectors.ts'
-import { assertOneByOne, boundaries, countWork, cuttings, follow, mended, refusal, split } from './kit.ts'
+import { assertOneByOne, boundaries, countWork, follow, mended, refusal, split } from './kit.ts'
 
 const base64 = (text: string): Buffer => Buffer.from(text, 'base64')
 

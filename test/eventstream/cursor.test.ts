@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeMessage, eventMessage, FrameCursor } from '../../src/eventstream/index.ts'
-import { boundaries, countWork, cuttings, follow, pieces, prelude, sealed } from './kit.ts'
+import { cuttings, pieces } from '../kit/pieces.ts'
+import { boundaries, countWork, follow, prelude, sealed } from './kit.ts'
 
 const ONE = encodeMessage(eventMessage('chunk', Buffer.from('{}')))
 

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { decodeMessage, encodeMessage, EventStreamError, FrameCursor, type HeaderValue, type Message, Splitter } from '../../src/eventstream/index.ts'
-import { boundaries, cuttings, follow, mended, seeded, split } from './kit.ts'
+import { cuttings, seeded } from '../kit/pieces.ts'
+import { boundaries, follow, mended, split } from './kit.ts'
 
 type Random = (below: number) => number
 

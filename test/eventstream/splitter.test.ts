@@ -3,7 +3,8 @@ import { test } from 'node:test'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import { encodeMessage, eventMessage, Splitter } from '../../src/eventstream/index.ts'
-import { countWork, mended, pieces, prelude, refusal, sealed, split } from './kit.ts'
+import { pieces } from '../kit/pieces.ts'
+import { countWork, mended, prelude, refusal, sealed, split } from './kit.ts'
 
 const event = (payload: string): Buffer => encodeMessage(eventMessage('chunk', Buffer.from(payload)))
 const [ONE, TWO, THREE] = [event('{"n":1}'), event('{"n":2}'), event('{"n":3}')]
