@@ -2,7 +2,7 @@ import { credentialChain, hostFiles, httpClient } from '../credentials/index.ts'
 import { parseNetwork } from '../http/index.ts'
 import { Authenticator, httpGet, keyCopies } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
-import { ByteBudget, type Exchange, handle, type LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
+import { ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
 import { endpointOf, UpstreamClient } from '../upstream/index.ts'
@@ -50,8 +50,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       draining = true
       let cut = 0
       const timer = setTimeout(() => {
-        cut = live.size
-        for (const fail of live) fail('DRAINING')
+        cut = live.end('DRAINING')
         setTimeout(() => door.cut(), LAST_WORDS_MS).unref()
       }, config.server.drain_timeout)
       await door.drain(() => log.info('turning away'))
@@ -71,7 +70,7 @@ function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log,
   const { aws, jwt, server } = config
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
   const client = new UpstreamClient({ ...timeouts, ca })
-  const live: LiveAnswers = new Set()
+  const live = new LiveAnswers()
   const options = endpointOptions(config)
   const credentials = credentialChain({
     env, configured: { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token },

@@ -6,8 +6,9 @@ import { type BodyLimits, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
 import { type CallDependencies, callAws, type Retry } from './call.ts'
 import type { Exchange } from './exchange.ts'
+import type { LiveAnswers } from './live.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
-import { type LiveAnswers, type Passage, relay } from './relay.ts'
+import { type Passage, relay } from './relay.ts'
 import { findRoute, type Route } from './route.ts'
 
 /** All that the story of a request needs from outside. */
@@ -70,7 +71,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     const answer = await callAws(exchange, route, fields, payload, house, (why) => story.retries.push(why))
     stopSigns()
     payload.release()
-    story.passage = await relay(answer, exchange, route, fields, house.clientIdleMs, house.live)
+    story.passage = await relay(answer, exchange, route, fields, story.caller, house.clientIdleMs, house.live)
   } finally {
     stopSigns()
     payload.release()

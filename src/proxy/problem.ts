@@ -5,6 +5,7 @@ import { UpstreamError, type UpstreamErrorCode } from '../upstream/index.ts'
 export type RefusalCode =
   | 'TOKEN_INVALID'
   | 'TOKEN_EXPIRED'
+  | 'TOKEN_REVOKED'
   | 'KEYS_UNAVAILABLE'
   | 'UNKNOWN_OPERATION'
   | 'UNKNOWN_METHOD'
@@ -67,6 +68,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   HTTP_NO_TOKEN: NO_TOKEN,
   HTTP_MALFORMED_TOKEN: BAD_TOKEN,
   TOKEN_INVALID: BAD_TOKEN,
+  TOKEN_REVOKED: BAD_TOKEN,
   // A client that hears 401 without "final" runs its token helper and comes back.
   TOKEN_EXPIRED: { status: 401, type: 'UnrecognizedClientException', message: BAD_TOKEN.message, culprit: 'client', challenge: true },
 

@@ -1,8 +1,10 @@
 import type { IncomingMessage } from 'node:http'
 import { type RequestFields, responseFields } from '../http/index.ts'
+import type { Caller } from '../identity/index.ts'
 import { UpstreamError } from '../upstream/index.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
+import type { LiveAnswers } from './live.ts'
 import { PROBLEMS, type ProblemCode } from './problem.ts'
 import type { Route } from './route.ts'
 import { PlainView, SseView, type StreamView } from './sse.ts'
@@ -17,9 +19,6 @@ export interface Passage {
   readonly failure: ProblemCode | undefined
 }
 
-/** Answers under way, so that a shutdown can end them: with an exception that clients know, where that can be. */
-export type LiveAnswers = Set<(code: 'DRAINING') => void>
-
 const EVENT_STREAM = 'application/vnd.amazon.eventstream'
 
 /**
@@ -28,8 +27,8 @@ const EVENT_STREAM = 'application/vnd.amazon.eventstream'
  *
  * @throws UpstreamError - only while nothing has reached the client. Later a break is told within the stream, or by breaking off.
  */
-export function relay(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, idleMs: number, live: LiveAnswers): Promise<Passage> {
-  return new Promise((resolve, reject) => new Relay(answer, exchange, route, fields, idleMs, live, resolve, reject).start())
+export function relay(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, idleMs: number, live: LiveAnswers): Promise<Passage> {
+  return new Promise((resolve, reject) => new Relay(answer, exchange, route, fields, caller, idleMs, live, resolve, reject).start())
 }
 
 class Relay {
@@ -37,6 +36,7 @@ class Relay {
   readonly #answer: Answer
   readonly #exchange: Exchange
   readonly #route: Route
+  readonly #caller: Caller
   readonly #idleMs: number
   readonly #live: LiveAnswers
   readonly #resolve: (passage: Passage) => void
@@ -51,7 +51,7 @@ class Relay {
   #settled = false
   #stall: NodeJS.Timeout | undefined
 
-  constructor(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, idleMs: number, live: LiveAnswers, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
+  constructor(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, idleMs: number, live: LiveAnswers, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
     const contentLength = fieldOf(answer.fields, 'content-length')
     const isEventStream = answer.status === 200 && route.operation.exceptions !== undefined && fieldOf(answer.fields, 'content-type') === EVENT_STREAM
     const asSse = isEventStream && acceptsEventStream(fields.get('accept'))
@@ -59,6 +59,7 @@ class Relay {
     this.#answer = answer
     this.#exchange = exchange
     this.#route = route
+    this.#caller = caller
     this.#idleMs = idleMs
     this.#live = live
     this.#resolve = resolve
@@ -76,7 +77,7 @@ class Relay {
       this.#bytes = held.length
       return this.#settle(undefined)
     }
-    this.#live.add(this.#fail)
+    this.#live.add(this.#fail, this.#caller)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     // It may have broken off between its head and now: then no event will tell.
@@ -150,7 +151,7 @@ class Relay {
   readonly #fail = (code: ProblemCode): void => {
     if (this.#settled) return
     const { exceptions } = this.#route.operation
-    const kind = code === 'DRAINING' ? 'closing' : code === 'UPSTREAM_STALLED' ? 'silent' : 'broken'
+    const kind = code === 'DRAINING' || code === 'TOKEN_REVOKED' ? 'closing' : code === 'UPSTREAM_STALLED' ? 'silent' : 'broken'
     // Where a length was promised nothing can be added: it would be read as the next answer.
     const last = exceptions && this.#length === undefined ? this.#view?.exception(exceptions[kind], PROBLEMS[code].message) : undefined
     if (last === undefined) this.#exchange.break()
