@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts'
 import { endpointOf, type EndpointOptions } from '../upstream/index.ts'
 import type { Terminal } from './command.ts'
+import { type ConfiguredIssuer, issuersOf } from './setup.ts'
 
 /** Where the endpoints of AWS are, as the configuration says. */
 export function endpointOptions({ aws }: Config): EndpointOptions {
@@ -21,7 +22,7 @@ export interface Egress {
 
 /** Every host and port that configuration and environment let the proxy connect to: the list for a firewall. */
 export function egress(config: Config, env: Terminal['env']): readonly Egress[] {
-  return merge([...bedrockHosts(config), ...issuerHosts(config), ...credentialHosts(config, env)])
+  return merge([...bedrockHosts(config), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...credentialHosts(config, env)])
 }
 
 function bedrockHosts(config: Config): readonly Egress[] {
@@ -33,7 +34,7 @@ function bedrockHosts(config: Config): readonly Egress[] {
 }
 
 /** An issuer that is asked for its keys may name yet another host for them: only it can say which. */
-function issuerHosts({ jwt }: Config): readonly Egress[] {
+function issuerHosts(jwt: ConfiguredIssuer): readonly Egress[] {
   const asked = jwt.secret === undefined && jwt.public_key === undefined && jwt.jwks_file === undefined
   const url = asked ? (jwt.jwks_url ?? jwt.issuer) : undefined
   return url === undefined ? [] : [{ host: hostOf(url), purpose: jwt.jwks_url === undefined ? 'issuer, and the host it names for its keys' : 'keys of the issuer' }]

@@ -31,19 +31,25 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   if (config === undefined) return { problems: loaded.problems.map(formatProblem) }
   const reader = new Reader()
   const { jwt, server, aws } = config
-  const options = jwt.issuers.length > 0 ? jwt.issuers.map((row, i) => issuerOptions(row, `jwt.issuers[${i}]`, reader)) : [issuerOptions(jwt, 'jwt', reader)]
-  const issuers = reader.attempt(() => trustedIssuers(options))
+  const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer))
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
-  if (issuers === undefined || reader.problems.length > 0) return { problems: reader.problems }
+  if (reader.problems.length > 0) return { problems: reader.problems }
   return { setup: { config, issuers, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
-function issuerOptions(jwt: Omit<Config['jwt'], 'issuers' | 'cache_folder'>, key: string, reader: Reader): IssuerOptions {
+export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder'>
+
+/** The issuers of the list, or else the one at the top, each with its key. */
+export function issuersOf({ issuers, ...one }: Config['jwt']): readonly (readonly [key: string, issuer: ConfiguredIssuer])[] {
+  return issuers.length === 0 ? [['jwt', one]] : issuers.map((issuer, i) => [`jwt.issuers[${i}]`, issuer])
+}
+
+function issuerOptions(from: ConfiguredIssuer, jwks: string | undefined, ca: string | undefined): IssuerOptions {
   return {
-    issuer: jwt.issuer, secret: jwt.secret, publicKey: jwt.public_key, jwks: reader.text(`${key}.jwks_file`, jwt.jwks_file), jwksUrl: jwt.jwks_url, maxStaleMs: jwt.max_stale, algorithms: jwt.algorithms, audiences: jwt.audience,
-    leewayS: jwt.leeway / 1000, maxLifetimeS: jwt.max_lifetime === undefined ? undefined : jwt.max_lifetime / 1000,
-    names: { user: jwt.user_claims, groups: jwt.groups_claims, required: jwt.required_claims },
+    issuer: from.issuer, secret: from.secret, publicKey: from.public_key, jwks, jwksUrl: from.jwks_url, ca, maxStaleMs: from.max_stale,
+    algorithms: from.algorithms, audiences: from.audience, leewayS: from.leeway / 1000, maxLifetimeS: from.max_lifetime && from.max_lifetime / 1000,
+    names: { user: from.user_claims, groups: from.groups_claims, required: from.required_claims },
   }
 }
 
@@ -78,14 +84,17 @@ class Reader {
     return undefined
   }
 
-  attempt<T>(make: () => T): T | undefined {
+  issuer(key: string, from: ConfiguredIssuer): readonly TrustedIssuer[] {
+    const before = this.problems.length
+    const options = issuerOptions(from, this.text(`${key}.jwks_file`, from.jwks_file), this.authorities(`${key}.ca_file`, from.ca_file))
+    // Without a file that could not be read it would look as if nothing was given.
+    if (this.problems.length > before) return []
     try {
-      return make()
+      return trustedIssuers([options])
     } catch (error) {
       if (!(error instanceof IdentityError)) throw error
-      // A file that could not be read has been told already.
-      if (this.problems.length === 0) this.problems.push(error.message)
-      return undefined
+      this.problems.push(`${key}: ${error.message}`)
+      return []
     }
   }
 }

@@ -76,6 +76,9 @@ const issuer = {
   jwks_url: { kind: url, reload: 'live',
     text: 'Where the issuer publishes its JSON Web Key Set; fetched in the background, again for a `kid` that is new.',
     wrong: 'Not the key set of the issuer: every token is answered 401. Not reachable at the start: 503.' },
+  ca_file: { kind: path, reload: 'live',
+    text: 'PEM file with the only authorities trusted where keys are fetched; without it those that Node brings.',
+    wrong: 'Without the authority of the issuer: its keys cannot be fetched, every token is answered 401 or 503.' },
   audience: { kind: list(text()), reload: 'live',
     text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
     wrong: 'Left out: a token that the issuer made for another service opens this one too.' },
@@ -111,7 +114,7 @@ const jwt = {
     text: 'Folder in which the last good fetched keys outlive a restart; without it they are kept in memory only.',
     wrong: 'Writable for others: who writes there decides whose tokens are good.' },
   'jwt.issuers': { kind: rows({ ...issuer, issuer: { ...issuer.issuer, required: true } }), default: '', reload: 'live',
-    text: 'Several issuers, each with its own keys and rules, in place of the options of the one above.',
+    text: 'Several issuers, each with its own keys and rules; either this or the options of the one above, not both.',
     wrong: 'An issuer left out: its tokens are answered 401.' },
 } as const satisfies Options
 

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { Program } from '../kit/program.ts'
 import { JWT_SECRET } from '../kit/proxy.ts'
 
@@ -55,6 +58,27 @@ test('check --egress lists every host that the proxy can connect to', async () =
     'bedrock-fips.eu-central-1.amazonaws.com:443  Bedrock control',
     'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle',
   ])
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'check-'))
+after(() => rmSync(folder, { recursive: true }))
+
+test('check tells of every issuer of a list what is wrong with its keys, prints each, and lists its hosts', async () => {
+  const file = join(folder, 'config.yaml')
+  const env = { AWS__REGION: 'eu-central-1', BEDROCK_SSO_PROXY_CONFIG: file }
+  const write = (...issuers: readonly object[]) => writeFileSync(file, JSON.stringify({ jwt: { issuers } }), { mode: 0o600 })
+  write({ issuer: 'a', secret: 'your-jwt-secret' }, { issuer: 'b', jwks_file: 'gone' }, { issuer: 'https://c', ca_file: '/dev/null' }, { issuer: 'd', secret: JWT_SECRET, algorithms: ['RS256'] })
+  assert.deepEqual((await check([], env)).err, [
+    'jwt.issuers[0]: the secret has 15 bytes, 32 are needed; make one with: openssl rand -base64 48',
+    `jwt.issuers[1].jwks_file: ${join(folder, 'gone')} cannot be read (ENOENT)`,
+    'jwt.issuers[2].ca_file: /dev/null is not one certificate or more in PEM',
+    'jwt.issuers[3]: none of jwt.algorithms fits the key',
+  ])
+  write({ issuer: 'a', secret: JWT_SECRET }, { issuer: 'https://b.example' }, { issuer: 'c', jwks_url: 'https://c.example:8443/keys' })
+  const { out } = await check(['--print', '--egress'], env)
+  assert.ok(out.includes(`jwt.issuers[0].secret = [secret]  (${file}:1)`), out.join('\n'))
+  assert.ok(out.includes(`jwt.issuers = 3 given  (${file}:1)`))
+  assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer, and the host it names for its keys', 'c.example:8443  keys of the issuer'])
 })
 
 test('an option or command that is not known ends with 64 and the usage', async () => {

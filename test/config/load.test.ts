@@ -70,6 +70,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'jwt.max_stale': ['2h', '2h', 7_200_000],
   'jwt.cache_folder': ['keys', 'keys', '/srv/keys'],
   'jwt.issuer': ['https://sso.example/', 'https://sso.example/', 'https://sso.example/'],
+  'jwt.ca_file': ['ca', 'ca', '/srv/ca'],
   'jwt.audience': [['a', 'b'], 'a,b', ['a', 'b']],
   'jwt.algorithms': [['HS256', 'HS512'], 'HS256,HS512', ['HS256', 'HS512']],
   'jwt.leeway': ['5s', '5s', 5000],
