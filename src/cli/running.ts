@@ -67,7 +67,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 const LAST_WORDS_MS = 500
 
 function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
-  const { aws, jwt, server } = config
+  const { aws, bidirectional, jwt, server } = config
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
   const client = new UpstreamClient({ ...timeouts, ca })
   const live = new LiveAnswers()
@@ -86,6 +86,8 @@ function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log,
     clock: new SigningClock(Date.now),
     keys: new SigningKeys(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
+    conversationModels: bidirectional.models,
+    sessionMs: bidirectional.session_timeout,
     maxBodyBytes: server.max_body,
     clientIdleMs: server.timeouts.idle,
     basePath: server.base_path,

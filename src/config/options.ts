@@ -7,6 +7,7 @@ const host = text('host', 'a host name or an IP address (IPv6 without brackets)'
 // It becomes part of AWS's host names.
 const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
 const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
+const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
 // RFC 7518 section 3.1 without "none", and RFC 8037.
 const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA')
 
@@ -161,6 +162,16 @@ const aws = {
     wrong: 'Too short: a model that thinks long is cut off, and paid for.' },
 } as const satisfies Options
 
+/** Conversations: InvokeModelWithBidirectionalStream. */
+const bidirectional = {
+  'bidirectional.models': { kind: list(modelPattern, 0), default: 'amazon.nova-sonic-*,amazon.nova-*-sonic-*', reload: 'restart',
+    text: 'Models that may be spoken with, `*` for any characters; ids count as they are asked for, ARNs too. Any other is answered 403.',
+    wrong: 'Wider than the models that hold conversations: AWS answers 400.' },
+  'bidirectional.session_timeout': { kind: duration('1s', '1h'), default: '8m', reload: 'restart',
+    text: 'How long AWS lets a session last; credentials are renewed that would not last as long, and a session that AWS has not ended 30s later ends.',
+    wrong: 'Shorter than the sessions of AWS: conversations are cut.' },
+} as const satisfies Options
+
 /** The log of the proxy itself. */
 const logging = {
   'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'restart',
@@ -174,7 +185,7 @@ const logging = {
 type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
-export const options = { ...server, ...jwt, ...aws, ...logging }
+export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...logging }
 
 /** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
 export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { CredentialSource, Credentials } from '../credentials/index.ts'
 import { isSigned, type RequestFields } from '../http/index.ts'
-import { type Scope, sign, type SigningKeys } from '../sigv4/index.ts'
+import { type Credentials as SigningCredentials, type Scope, sign, type SigningKeys } from '../sigv4/index.ts'
 import { type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import type { Payload } from './body.ts'
 import type { SigningClock } from './clock.ts'
@@ -30,8 +30,8 @@ export interface CallDependencies {
 export type Retry = 'reset' | 'credentials' | 'clock'
 
 /** What AWS says when the fault is in our credentials or clock, not in the request. */
-const REFUSED_CREDENTIALS = new Set(['UnrecognizedClientException', 'ExpiredTokenException', 'InvalidSignatureException', 'IncompleteSignature', 'MissingAuthenticationToken'])
-const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoesNotMatch', 'RequestTimeTooSkewed', 'RequestExpired'])
+export const REFUSED_CREDENTIALS = new Set(['UnrecognizedClientException', 'ExpiredTokenException', 'InvalidSignatureException', 'IncompleteSignature', 'MissingAuthenticationToken'])
+export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoesNotMatch', 'RequestTimeTooSkewed', 'RequestExpired'])
 
 /**
  * Signs the request, sends it, and repeats it where, and only where, nothing of an answer has come to the client:
@@ -79,7 +79,7 @@ export async function callAws(exchange: Exchange, route: Route, fields: RequestF
   async function judge(message: IncomingMessage, signedMs: number): Promise<Answer | Retry> {
     const held = message.headers['x-amzn-errortype'] === undefined ? await smallBody(message) : undefined
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
-    const type = errorType(message, held)
+    const type = errorType(message.headers['x-amzn-errortype'], held)
     if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
     if (REFUSED_CREDENTIALS.has(type) || REFUSED_CLOCK.has(type)) {
       const renewed = tried.has('credentials') ? undefined : await house.credentials.renew(credentials)
@@ -99,7 +99,8 @@ function retry(message: IncomingMessage, why: Retry): Retry {
   return why
 }
 
-async function currentCredentials(source: CredentialSource): Promise<Credentials> {
+/** @throws Refusal - `NO_AWS_CREDENTIALS` */
+export async function currentCredentials(source: CredentialSource): Promise<Credentials> {
   try {
     return await source.get()
   } catch (error) {
@@ -122,9 +123,13 @@ function signedFields(route: Route, fields: RequestFields, payload: Payload, end
   }
   const scope: Scope = { region: endpoint.region, service: endpoint.signingName }
   const request = { method: operation.method, path, query, headers, payloadHash: payload.sha256, sendPayloadHash: true }
-  const revealed = { accessKeyId: credentials.accessKeyId, secretAccessKey: credentials.secretAccessKey.reveal(), sessionToken: credentials.sessionToken?.reveal() }
-  for (const [name, value] of sign(request, revealed, scope, clock.stamp(), keys)) wire.push(name, value)
+  for (const [name, value] of sign(request, revealed(credentials), scope, clock.stamp(), keys)) wire.push(name, value)
   return wire
+}
+
+/** Credentials as the signer takes them. */
+export function revealed({ accessKeyId, secretAccessKey, sessionToken }: Credentials): SigningCredentials {
+  return { accessKeyId, secretAccessKey: secretAccessKey.reveal(), sessionToken: sessionToken?.reveal() }
 }
 
 /** Whether an Accept header names `text/event-stream`. */
@@ -147,8 +152,7 @@ async function smallBody(message: IncomingMessage): Promise<Buffer | undefined> 
 }
 
 /** Name of the error, from where the SDKs look for it: the header, else `code` or `__type` of the body; without namespace and URL. */
-function errorType(message: IncomingMessage, held: Buffer | undefined): string {
-  const header = message.headers['x-amzn-errortype']
+export function errorType(header: unknown, held: Buffer | undefined): string {
   const named = typeof header === 'string' ? header : bodyErrorType(held)
   return named.split(/[,:]/, 1)[0]!.split('#').at(-1)!.trim()
 }

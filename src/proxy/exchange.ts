@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream'
+import type { ClientSide, Talk } from './conversation.ts'
 
 /** Where the body of an answer is written. Both protocols' streams are such a thing. */
 export interface Sink {
@@ -33,6 +34,8 @@ export interface Exchange {
   processing(): void
   /** Sends status and header lines, `atOnce` or together with the first bytes, and gives the way to write the body. */
   begin(status: number, fields: readonly string[], atOnce: boolean): Sink
+  /** Makes the client's side of a conversation, where the way in has one of its own. Else request body and answer are event streams. */
+  readonly join?: (talk: Talk) => ClientSide
   /** Sends a whole answer. Where the request's body has not all come, sees to it that the client can still read this. */
   answer(status: number, fields: readonly string[], body: Buffer): void
   /** Ends an answer so that nobody can take what was sent for all of it. */

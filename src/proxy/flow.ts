@@ -4,27 +4,25 @@ import type { Log } from '../log/index.ts'
 import { authenticate } from './authenticate.ts'
 import { type BodyLimits, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
-import { type CallDependencies, callAws, type Retry } from './call.ts'
+import { callAws, type Retry } from './call.ts'
+import type { Traffic } from './conversation.ts'
+import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
-import type { LiveAnswers } from './live.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import { type Passage, relay } from './relay.ts'
 import { findRoute, type Route } from './route.ts'
 
 /** All that the story of a request needs from outside. */
-export interface ProxyDependencies extends CallDependencies {
+export interface ProxyDependencies extends ConversationDependencies {
   readonly authenticator: Authenticator
   readonly budget: ByteBudget
   readonly maxBodyBytes: number
-  /** How long a client may neither send nor take a byte. */
-  readonly clientIdleMs: number
   /** Prefix of every path; it ends here. */
   readonly basePath: string
   readonly log: Log
   readonly nowMs: () => number
   /** Whether new requests are turned away, because the process is about to end. */
   readonly closing: () => boolean
-  readonly live: LiveAnswers
 }
 
 /** What is known of a request so far; at its end, the line in the log. */
@@ -32,6 +30,7 @@ interface Story {
   route?: Route
   caller?: Caller
   passage?: Passage
+  traffic?: Traffic
   retries: Retry[]
   bodyBytes: number
 }
@@ -63,6 +62,11 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   story.caller = caller instanceof Promise ? await caller : caller
   if (house.closing()) throw new Refusal('DRAINING')
   if (exchange.hasBody && route.operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
+  if (route.operation.answer === 'conversation') {
+    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
+    story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic)
+    return
+  }
 
   const payload = await receiveBody(exchange, fields, bodyLimits(route, house))
   story.bodyBytes = payload.bytes
@@ -107,14 +111,14 @@ function refuse(exchange: Exchange, error: unknown, story: Story): void {
 }
 
 function report(exchange: Exchange, house: ProxyDependencies, story: Story, failure: unknown, beganMs: number): void {
-  const { passage, route, caller } = story
+  const { passage, route, caller, traffic } = story
   const code = failure === undefined ? passage?.failure : problemCode(failure)
   const problem = code === undefined ? undefined : PROBLEMS[code]
   const line = {
     request_id: exchange.id, source: exchange.source, method: exchange.method, operation: route?.operation.name, subject: route?.subject,
     user: caller?.user, issuer: caller?.issuer, status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code,
     detail: detailOf(failure), retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
-    bytes_in: story.bodyBytes, bytes_out: passage?.bytes ?? 0, duration_ms: house.nowMs() - beganMs, aws_request_id: passage?.awsRequestId,
+    bytes_in: traffic?.bytesIn ?? story.bodyBytes, events_in: traffic?.eventsIn, events_out: traffic?.eventsOut, bytes_out: passage?.bytes ?? 0, duration_ms: house.nowMs() - beganMs, aws_request_id: passage?.awsRequestId,
   }
   if (code === 'INTERNAL') house.log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
   else house.log.info('request', line)

@@ -33,9 +33,12 @@ const PROBLEM = {
 
 const json = (schema: object): object => ({ 'application/json': { schema } })
 
+const EVENTS = { 'application/vnd.amazon.eventstream': {} }
+
 const ANSWERS: Readonly<Record<AnswerKind, object>> = {
   whole: json({}),
-  eventstream: { 'application/vnd.amazon.eventstream': {}, 'text/event-stream': {} },
+  eventstream: { ...EVENTS, 'text/event-stream': {} },
+  conversation: EVENTS,
   any: { ...json({}), 'text/event-stream': {} },
 }
 
@@ -45,7 +48,7 @@ function described({ name, method, answer, path: template }: Operation, path: st
   return {
     operationId: surface,
     ...(labels.length > 0 && { parameters: labels }),
-    ...(method === 'POST' && { requestBody: { content: json({}) } }),
+    ...(method === 'POST' && { requestBody: { content: answer === 'conversation' ? EVENTS : json({}) } }),
     responses: { 200: { description: 'The answer of AWS.', content: ANSWERS[answer] }, default: { $ref: '#/components/responses/problem' } },
   }
 }

@@ -1,10 +1,11 @@
 import type { Service } from '../upstream/index.ts'
+import { type ProblemCode, PROBLEMS } from './problem.ts'
 
 /**
- * How the answer comes: `whole` at once, an `eventstream`, or `any` of these as the client's body says
- * (the OpenAI and Anthropic surfaces, whose streams are passed on as they are).
+ * How the answer comes: `whole` at once, an `eventstream`, a `conversation` that begins before the request has ended,
+ * or `any` of the first two as the client's body says (the OpenAI and Anthropic surfaces, whose streams are passed on as they are).
  */
-export type AnswerKind = 'whole' | 'eventstream' | 'any'
+export type AnswerKind = 'whole' | 'eventstream' | 'conversation' | 'any'
 
 /** One row of the door: what may be asked, and where it goes. */
 export interface Operation {
@@ -18,12 +19,19 @@ export interface Operation {
   readonly query?: true
   /** A body of base64, a third larger than what it carries. */
   readonly base64Body?: true
-  /** Members of the operation's output union that a broken and a silent stream end with. */
-  readonly exceptions?: { readonly broken: string; readonly silent: string; readonly closing: string }
+  /** Where streams cannot just end. */
+  readonly exceptions?: Exceptions
   /** The path as the upstream knows it, where that differs. */
   readonly upstreamPath?: string
   /** Whose words our own errors speak. */
   readonly errors?: 'openai'
+}
+
+/** Members of an operation's output union that a stream ends with when it must not end well. */
+interface Exceptions {
+  readonly broken: string
+  readonly silent: string
+  readonly closing: string
 }
 
 const INVOKE_EXCEPTIONS = { broken: 'modelStreamErrorException', silent: 'modelTimeoutException', closing: 'serviceUnavailableException' }
@@ -34,6 +42,7 @@ const CONVERSE_EXCEPTIONS = { ...INVOKE_EXCEPTIONS, silent: 'modelStreamErrorExc
 export const OPERATIONS: readonly Operation[] = [
   { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole' },
   { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS },
+  { name: 'InvokeModelWithBidirectionalStream', method: 'POST', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS },
   { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole' },
   { name: 'ConverseStream', method: 'POST', path: '/model/{modelId}/converse-stream', service: 'runtime', answer: 'eventstream', exceptions: CONVERSE_EXCEPTIONS },
   { name: 'CountTokens', method: 'POST', path: '/model/{modelId}/count-tokens', service: 'runtime', answer: 'whole', base64Body: true },
@@ -55,3 +64,10 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'Mantle', method: 'POST', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
   { name: 'Mantle', method: 'GET', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
 ]
+
+/** The exception that a stream of this operation ends with after a failure: one that its output union knows. */
+export function exceptionType({ exceptions = INVOKE_EXCEPTIONS }: Operation, code: ProblemCode): string {
+  if (code === 'DRAINING' || code === 'TOKEN_REVOKED') return exceptions.closing
+  if (PROBLEMS[code].culprit === 'client') return 'validationException'
+  return PROBLEMS[code].type === 'ModelTimeoutException' ? exceptions.silent : exceptions.broken
+}

@@ -13,7 +13,10 @@ export type RefusalCode =
   | 'BODY_NOT_ALLOWED'
   | 'BODY_TIMEOUT'
   | 'BODY_INCOMPLETE'
+  | 'BAD_EVENT'
   | 'EXPECTATION_UNKNOWN'
+  | 'MODEL_NOT_ALLOWED'
+  | 'SESSION_TOO_LONG'
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
   | 'OUT_OF_MEMORY_BUDGET'
@@ -89,6 +92,9 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   BODY_TOO_LARGE: { ...validation('The request body is too large.'), status: 413 },
   BODY_NOT_ALLOWED: validation('The operation takes no request body.'),
   BODY_INCOMPLETE: validation('The request body ended early.'),
+  BAD_EVENT: validation('The request body is not a stream of events.'),
+  // Any other 403 is tried again for minutes by Claude Code.
+  MODEL_NOT_ALLOWED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
   BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
   CLIENT_GONE: { status: 499, type: 'ClientClosedRequest', message: 'The client left.', culprit: 'client' },
 
@@ -107,6 +113,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   // 504 would be repeated by most clients, and every repetition be paid for.
   UPSTREAM_SILENT: modelTimeout('The model did not answer in time.'),
   UPSTREAM_STALLED: modelTimeout('The model stopped answering.'),
+  SESSION_TOO_LONG: modelTimeout('The session has reached its longest duration.'),
 }
 
 /** The code of whatever was thrown; what nobody foresaw is `INTERNAL`. */

@@ -5,6 +5,7 @@ import { UpstreamError } from '../upstream/index.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
 import type { LiveAnswers } from './live.ts'
+import { exceptionType } from './operations.ts'
 import { PROBLEMS, type ProblemCode } from './problem.ts'
 import type { Route } from './route.ts'
 import { PlainView, SseView, type StreamView } from './sse.ts'
@@ -67,7 +68,7 @@ class Relay {
     this.#view = isEventStream ? (asSse ? new SseView() : new PlainView()) : undefined
     this.#length = asSse || contentLength === undefined ? undefined : Number(contentLength)
     this.#awsRequestId = fieldOf(answer.fields, 'x-amzn-requestid')
-    this.#head = headFields(answer, this.#awsRequestId, asSse)
+    this.#head = headFields(answer, asSse)
   }
 
   start(): void {
@@ -150,10 +151,8 @@ class Relay {
   /** Ends an answer that has begun: with an exception that the operation's clients know, else so that none takes it for complete. */
   readonly #fail = (code: ProblemCode): void => {
     if (this.#settled) return
-    const { exceptions } = this.#route.operation
-    const kind = code === 'DRAINING' || code === 'TOKEN_REVOKED' ? 'closing' : code === 'UPSTREAM_STALLED' ? 'silent' : 'broken'
     // Where a length was promised nothing can be added: it would be read as the next answer.
-    const last = exceptions && this.#length === undefined ? this.#view?.exception(exceptions[kind], PROBLEMS[code].message) : undefined
+    const last = this.#length === undefined ? this.#view?.exception(exceptionType(this.#route.operation, code), PROBLEMS[code].message) : undefined
     if (last === undefined) this.#exchange.break()
     else this.#begin().end(last)
     this.#settle(code)
@@ -178,19 +177,24 @@ class Relay {
   }
 }
 
-function headFields(answer: Answer, requestId: string | undefined, asSse: boolean): string[] {
-  let fields = responseFields(answer.fields)
-  if (asSse) {
-    fields = fields.filter((_, i) => !/^content-(?:type|length)$/i.test(fields[i & ~1]!))
-    fields.push('Content-Type', 'text/event-stream', 'Cache-Control', 'no-cache')
-  }
+function headFields(answer: Answer, asSse: boolean): string[] {
+  const fields = answerFields(answer.fields)
+  if (!asSse) return fields
+  const others = fields.filter((_, i) => !/^content-(?:type|length)$/i.test(fields[i & ~1]!))
+  return [...others, 'Content-Type', 'text/event-stream', 'Cache-Control', 'no-cache']
+}
+
+/** AWS's header lines as the client gets them. */
+export function answerFields(aws: readonly string[]): string[] {
+  const fields = responseFields(aws)
+  const requestId = fieldOf(fields, 'x-amzn-requestid')
   // The Anthropic SDKs look for the id under this name.
-  if (requestId !== undefined && fieldOf(answer.fields, 'request-id') === undefined) fields.push('request-id', requestId)
+  if (requestId !== undefined && fieldOf(fields, 'request-id') === undefined) fields.push('request-id', requestId)
   return fields
 }
 
 /** First value of a field, from the lines themselves: node:http would make an object of all of them, at a cost. */
-function fieldOf(fields: readonly string[], name: string): string | undefined {
+export function fieldOf(fields: readonly string[], name: string): string | undefined {
   for (let i = 0; i < fields.length; i += 2) if (fields[i]!.length === name.length && fields[i]!.toLowerCase() === name) return fields[i + 1]
   return undefined
 }

@@ -11,6 +11,7 @@ import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
 import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
 import { keepSession } from './session.ts'
+import { sniff } from './sniff.ts'
 import type { Terms } from './terms.ts'
 
 export interface DoorOptions {
@@ -28,8 +29,6 @@ export interface DoorOptions {
 /** What happens to each request, whichever protocol brought it. */
 export type Handler = (exchange: Exchange) => void
 
-/** RFC 9113 §3.4: what a client of HTTP/2 with prior knowledge says first. Four bytes tell it from any method. */
-const PREFACE_START = 'PRI '
 // Requests that were on their way when the drain began are served; after this there are none.
 const GRACE_MS = 300
 const SWEEP_MS = 300
@@ -209,25 +208,3 @@ function inTurn(response: ServerResponse, serve: () => void): void {
 
 const MAX_WAITING = 100
 const WAITING = new WeakMap<Socket, number>()
-
-/** Waits for the first bytes of a connection, no longer than for a head, and gives them back. */
-function sniff(socket: Socket, maxMs: number, hand: (socket: Socket, isH2: boolean) => void): void {
-  const timer = setTimeout(() => socket.destroy(), maxMs)
-  let bytes: Buffer = Buffer.alloc(0)
-  const onReadable = () => {
-    const more: Buffer | null = socket.read()
-    if (more === null) return
-    bytes = bytes.length === 0 ? more : Buffer.concat([bytes, more])
-    const start = bytes.toString('latin1', 0, PREFACE_START.length)
-    if (start.length < PREFACE_START.length && PREFACE_START.startsWith(start)) return
-    settle()
-    socket.unshift(bytes)
-    hand(socket, start === PREFACE_START)
-  }
-  const onEnd = () => socket.destroy()
-  const settle = () => {
-    clearTimeout(timer)
-    socket.off('readable', onReadable).off('end', onEnd).off('close', settle).off('error', onEnd)
-  }
-  socket.on('readable', onReadable).on('end', onEnd).on('close', settle).on('error', onEnd)
-}

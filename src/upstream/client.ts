@@ -1,9 +1,11 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext, rootCertificates } from 'node:tls'
+import { connectTo } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { UpstreamError } from './errors.ts'
 import { Lane, wasConnected } from './lane.ts'
+import { Session, type SessionListener, type SessionRequest } from './session.ts'
 
 export interface ClientOptions {
   readonly connectMs: number
@@ -56,6 +58,11 @@ export class UpstreamClient {
     let bytesBefore = 0
     request.once('socket', (socket) => { bytesBefore = socket.bytesRead })
     return { answer, repeatable: () => request.reusedSocket && request.socket?.bytesRead === bytesBefore, destroy: () => request.destroy() }
+  }
+
+  /** Opens a bidirectional stream. Nothing is told before this has returned. */
+  open(endpoint: Endpoint, request: SessionRequest, listener: SessionListener): Session {
+    return new Session(endpoint, connectTo(endpoint, this.#trust, 'h2'), request, this.#options, listener)
   }
 
   close(): void {

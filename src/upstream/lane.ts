@@ -1,6 +1,7 @@
 import { Agent, type AgentOptions, type ClientRequest } from 'node:http'
-import { connect as connectPlain, isIP, type Socket } from 'node:net'
-import { connect as connectTls, type SecureContext } from 'node:tls'
+import type { Socket } from 'node:net'
+import type { SecureContext } from 'node:tls'
+import { connectTo } from './connection.ts'
 import type { Endpoint } from './endpoint.ts'
 import { UpstreamError } from './errors.ts'
 
@@ -66,19 +67,11 @@ export class Lane extends Agent {
   }
 
   #connect(request: ClientRequest): Socket {
-    const { hostname: host, port, secure } = this.#endpoint
-    const socket = secure
-      ? connectTls({
-          host, port, secureContext: this.#options.trust, rejectUnauthorized: true, minVersion: 'TLSv1.2', ALPNProtocols: ['http/1.1'],
-          ...(isIP(host) === 0 && { servername: host }),
-        })
-      : connectPlain({ host, port })
-    socket.setNoDelay(true)
-    socket.setKeepAlive(true, 30_000)
+    const socket = connectTo(this.#endpoint, this.#options.trust, 'http/1.1')
     const timer = setTimeout(() => {
       request.destroy(new UpstreamError('UPSTREAM_CONNECT_TIMEOUT', 'no connection within the connect timeout'))
     }, this.#options.connectMs)
-    socket.once(secure ? 'secureConnect' : 'connect', () => {
+    socket.once(this.#endpoint.secure ? 'secureConnect' : 'connect', () => {
       clearTimeout(timer)
       connected.add(socket)
     })

@@ -18,7 +18,7 @@ test('Config has the types of its options', () => {
     true satisfies Same<Config['jwt']['issuers'][0]['secret'], Secret | undefined>,
     true satisfies Same<Config['jwt']['issuers'][0]['leeway'], number>,
     true satisfies Same<Config['logging']['format'], 'json' | 'text'>,
-    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'logging'>,
+    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'bidirectional' | 'logging'>,
   ]
   assert.equal(same.length, 11)
 })

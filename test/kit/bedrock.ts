@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createH2Server, type ServerHttp2Stream } from 'node:http2'
 import { type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
-import { SigV4Error, type VerifiedRequest, verifyRequest } from '../../src/sigv4/index.ts'
+import { sniff } from '../../src/server/index.ts'
+import { SigV4Error, STREAMING_EVENTS, type VerifiedRequest, verifyRequest } from '../../src/sigv4/index.ts'
+import { Heard } from './conversing.ts'
 import { secret } from './leaks.ts'
 
 export const ACCESS_KEY_ID = 'AKIAIOSFODNN7EXAMPLE'
@@ -38,19 +41,28 @@ export class FakeBedrock {
   readonly sockets = new Set<Socket>()
   /** How requests are answered; the default refuses wrong signatures and answers the rest. */
   script: Script = plainAnswer
+  /** Conversations that came, over HTTP/2; and how they go: the default has none. */
+  readonly heard: Heard[] = []
+  converse: (heard: Heard) => unknown = (heard) => heard.refuse(400, 'ValidationException', 'nobody to talk to')
   /** Takes request bodies slowly: a pause after so many bytes. */
   pauses: { readonly everyBytes: number; readonly ms: number } | undefined
   /** Called with each request once its body is here. */
   #waiting: ((seen: Seen) => void)[] = []
+  #listening: ((heard: Heard) => void)[] = []
   readonly #server: Server
   #sessionToken: string | undefined
 
   constructor(sessionToken?: string) {
     this.#sessionToken = sessionToken
     this.#server = createServer((request, response) => void this.#take(request, response))
-    this.#server.on('connection', (socket: Socket) => {
+    const h2 = createH2Server()
+    h2.on('session', (session) => session.on('error', () => undefined))
+    h2.on('stream', (stream, headers, _flags, rawHeaders) => this.#hear(new Heard(stream as ServerHttp2Stream, headers, this.#verify(headers[':method']!, headers[':path']!, rawHeaders as unknown as string[], STREAMING_EVENTS), SECRET_ACCESS_KEY, REGION)))
+    const [serve] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
+    this.#server.removeAllListeners('connection').on('connection', (socket: Socket) => {
       this.sockets.add(socket)
       socket.on('error', () => undefined).on('close', () => this.sockets.delete(socket))
+      sniff(socket, 60_000, (socket, isH2) => isH2 ? h2.emit('connection', socket) : serve!.call(this.#server, socket))
     })
   }
 
@@ -74,12 +86,24 @@ export class FakeBedrock {
     return new Promise((resolve) => this.#waiting.push(resolve))
   }
 
+  /** The next conversation that comes. */
+  nextHeard(): Promise<Heard> {
+    return new Promise((resolve) => this.#listening.push(resolve))
+  }
+
   async close(): Promise<void> {
     const closed = once(this.#server, 'close')
     this.#server.close()
     this.#server.closeAllConnections()
     for (const socket of this.sockets) socket.destroy()
     await closed
+  }
+
+  #hear(heard: Heard): void {
+    this.heard.push(heard)
+    if (heard.signature instanceof SigV4Error) heard.refuse(403, 'InvalidSignatureException', heard.signature.code)
+    else this.converse(heard)
+    this.#listening.shift()?.(heard)
   }
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -99,7 +123,7 @@ export class FakeBedrock {
     }
     const body = Buffer.concat(chunks)
     const { method, url: target, rawHeaders, headers, socket } = request
-    const seen: Seen = { method: method!, target: target!, rawHeaders, headers, body, signature: this.#verify(request, body), socket, over }
+    const seen: Seen = { method: method!, target: target!, rawHeaders, headers, body, signature: this.#verify(method!, target!, rawHeaders, createHash('sha256').update(body).digest('hex')), socket, over }
     this.seen.push(seen)
     if (seen.signature instanceof SigV4Error) {
       response.writeHead(403, { 'x-amzn-ErrorType': 'InvalidSignatureException' }).end(JSON.stringify({ message: seen.signature.code }))
@@ -109,12 +133,11 @@ export class FakeBedrock {
     this.#waiting.shift()?.(seen)
   }
 
-  #verify(request: IncomingMessage, body: Buffer): VerifiedRequest | SigV4Error {
-    const raw = request.rawHeaders
-    const headers = raw.flatMap((name, i) => (i % 2 === 0 ? [[name, raw[i + 1]!] as const] : []))
-    const payloadHash = createHash('sha256').update(body).digest('hex')
+  #verify(method: string, target: string, raw: readonly string[], payloadHash: string): VerifiedRequest | SigV4Error {
+    // Bedrock reads :authority as host.
+    const headers = raw.flatMap((name, i) => (i % 2 === 0 && (name === ':authority' || !name.startsWith(':')) ? [[name === ':authority' ? 'host' : name, raw[i + 1]!] as const] : []))
     try {
-      const verified = verifyRequest({ method: request.method!, target: request.url!, headers, payloadHash }, (id) => (id === ACCESS_KEY_ID ? SECRET_ACCESS_KEY : undefined), { nowMs: Date.now(), maxSkewMs: 300_000, region: REGION })
+      const verified = verifyRequest({ method, target, headers, payloadHash }, (id) => (id === ACCESS_KEY_ID ? SECRET_ACCESS_KEY : undefined), { nowMs: Date.now(), maxSkewMs: 300_000, region: REGION })
       if (verified.sessionToken !== this.#sessionToken) throw new SigV4Error('SIGV4_MISSING', 'the session token is not the one given')
       return verified
     } catch (error) {

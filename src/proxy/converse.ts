@@ -1,0 +1,91 @@
+import type { Credentials } from '../credentials/index.ts'
+import { isSigned, type RequestFields } from '../http/index.ts'
+import type { Caller } from '../identity/index.ts'
+import { EventSigner, type Pair, type Scope, sign, signatureOf, STREAMING_EVENTS } from '../sigv4/index.ts'
+import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
+import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed } from './call.ts'
+import { joinSides, type Traffic } from './conversation.ts'
+import type { Exchange } from './exchange.ts'
+import type { LiveAnswers } from './live.ts'
+import { NativeSide } from './native.ts'
+import { Refusal } from './problem.ts'
+import { answerFields, fieldOf, type Passage } from './relay.ts'
+import type { Route } from './route.ts'
+
+export interface ConversationDependencies extends CallDependencies {
+  /** Models that may be spoken with; `*` stands for any characters. */
+  readonly conversationModels: readonly string[]
+  /** How long AWS lets a conversation last. */
+  readonly sessionMs: number
+  /** How long a client may neither send nor take a byte. */
+  readonly clientIdleMs: number
+  readonly live: LiveAnswers
+}
+
+/** AWS ends a session itself, with words that clients know; ours is for the one it forgets. */
+const GRACE_MS = 30_000
+
+/**
+ * Opens a session of AWS and joins the client with it. The request's body is read while the answer is under way: events
+ * of either side reach the other the moment they come.
+ *
+ * @param traffic - Counts what goes each way.
+ * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
+ * @throws UpstreamError - for the road.
+ */
+export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic): Promise<Passage> {
+  if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
+  const credentials = await lastingCredentials(house)
+  if (exchange.gone) throw new Refusal('CLIENT_GONE')
+  const signedMs = house.clock.nowMs()
+  const request = signedRequest(route, fields, credentials, house)
+  const outcome = await joinSides({
+    exchange, caller, traffic, live: house.live, operation: route.operation,
+    open: (listener) => house.client.open(house.endpoints.runtime, request, listener),
+    join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
+    timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
+  })
+  return 'body' in outcome ? passOn(outcome, exchange, credentials, signedMs, house) : outcome
+}
+
+function matches(pattern: string, model: string): boolean {
+  return new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[.]/g, '\\$&')).join('.*')}$`).test(model)
+}
+
+/** A session keeps the credentials that it begins with: they should outlive it. */
+async function lastingCredentials({ credentials: source, clock, sessionMs }: ConversationDependencies): Promise<Credentials> {
+  const credentials = await currentCredentials(source)
+  const { expiresMs = Infinity } = credentials
+  if (expiresMs - clock.nowMs() > sessionMs + GRACE_MS) return credentials
+  return await source.renew(credentials) ?? credentials
+}
+
+/** The request that opens a session; the signature of its head is where the chain of its events begins. */
+function signedRequest({ path, query, target }: Route, fields: RequestFields, credentials: Credentials, { clock, keys, endpoints }: CallDependencies): SessionRequest {
+  const endpoint = endpoints.runtime
+  const scope: Scope = { region: endpoint.region, service: endpoint.signingName }
+  const forward: Pair[] = [['content-type', 'application/vnd.amazon.eventstream']]
+  for (let i = 0; i < fields.forward.length; i += 2) {
+    const name = fields.forward[i]!
+    if (name !== 'content-type' && name !== 'accept') forward.push([name, fields.forward[i + 1]!])
+  }
+  // AWS reads host and :authority as one.
+  const headers: Pair[] = [['host', endpoint.host], ...forward.filter(([name]) => isSigned(name))]
+  const signing = revealed(credentials)
+  const signed = sign({ method: 'POST', path, query, headers, payloadHash: STREAMING_EVENTS }, signing, scope, clock.stamp(), keys)
+  const signer = new EventSigner(signatureOf(signed), signing.secretAccessKey, scope, keys)
+  return { target, fields: [...forward, ...signed].flat(), signer, nowMs: () => clock.nowMs() }
+}
+
+/** Gives the client AWS's error as it is, unless it is about us: then the client must not take its own token for refused. */
+async function passOn({ status, fields, body }: SessionRefusal, exchange: Exchange, credentials: Credentials, signedMs: number, house: CallDependencies): Promise<Passage> {
+  const type = status === 403 ? errorType(fieldOf(fields, 'x-amzn-errortype'), body) : ''
+  // Events may have gone to AWS: what is learnt here is for the next conversation.
+  if (REFUSED_CLOCK.has(type) && house.clock.learn(fieldOf(fields, 'date'), signedMs)) throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
+  if (REFUSED_CLOCK.has(type) || REFUSED_CREDENTIALS.has(type)) {
+    await house.credentials.renew(credentials)
+    throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
+  }
+  exchange.answer(status, answerFields(fields), body)
+  return { status, bytes: body.length, awsRequestId: fieldOf(fields, 'x-amzn-requestid'), failure: undefined }
+}

@@ -1,0 +1,81 @@
+import { decodeMessage, encodeMessage, EventStreamError, exceptionMessage, type Frame, Splitter } from '../eventstream/index.ts'
+import type { ClientSide, Talk } from './conversation.ts'
+import type { Exchange, Sink } from './exchange.ts'
+
+/**
+ * The client's side of a conversation that is an HTTP request: its body and its answer are event streams, open at once.
+ *
+ * The AWS SDKs wrap each event in a message signed with their own keys, which are nobody's: the event is taken out, and
+ * its signature is not looked at. Events that come without are taken as they are.
+ */
+export class NativeSide implements ClientSide {
+  readonly #exchange: Exchange
+  readonly #talk: Talk
+  readonly #splitter = new Splitter()
+  #sink: Sink | undefined
+  #ended = false
+
+  constructor(exchange: Exchange, talk: Talk) {
+    this.#exchange = exchange
+    this.#talk = talk
+    exchange.body.on('data', this.#onData).on('end', this.#onEnd).on('error', () => undefined)
+    exchange.continue()
+  }
+
+  accepted(fields: readonly string[]): void {
+    this.#sink = this.#exchange.begin(200, fields, true)
+  }
+
+  event(frame: Frame): boolean {
+    const sink = this.#sink!
+    if (sink.write(frame.bytes)) return true
+    sink.once('drain', () => this.#talk.drained())
+    return false
+  }
+
+  pause(): void {
+    this.#exchange.body.pause()
+  }
+
+  resume(): void {
+    this.#exchange.body.resume()
+  }
+
+  end(): void {
+    this.#sink!.end()
+  }
+
+  fail(exceptionType: string, message: string): void {
+    this.#sink!.end(encodeMessage(exceptionMessage(exceptionType, Buffer.from(JSON.stringify({ message })))))
+  }
+
+  readonly #onData = (chunk: Buffer): void => {
+    try {
+      for (const frame of this.#splitter.push(chunk)) this.#take(frame)
+    } catch (error) {
+      if (!(error instanceof EventStreamError)) throw error
+      this.#talk.broken('BAD_EVENT')
+    }
+  }
+
+  #take(frame: Frame): void {
+    if (this.#ended) return this.#talk.broken('BAD_EVENT')
+    if (!frame.headers.has(':chunk-signature')) return this.#talk.event(frame.bytes)
+    const { payload } = frame
+    // The last message of a signed stream holds nothing.
+    this.#ended = payload.length === 0
+    if (this.#ended) return this.#talk.end()
+    // Its own CRCs too: AWS is not sent what it cannot read.
+    decodeMessage(payload)
+    this.#talk.event(payload)
+  }
+
+  readonly #onEnd = (): void => {
+    try {
+      this.#splitter.end()
+      this.#talk.end()
+    } catch {
+      this.#talk.broken('BODY_INCOMPLETE')
+    }
+  }
+}

@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { type IncomingMessage, request } from 'node:http'
+import { connect as h2connect } from 'node:http2'
+import { after, before, test } from 'node:test'
+import { encodeMessage, type Frame, type HeaderValue, Splitter, stringHeader } from '../../src/eventstream/index.ts'
+import { FakeBedrock } from '../kit/bedrock.ts'
+import { PROTOCOLS } from '../kit/client.ts'
+import { chunk, echo, eventIn, type Heard } from '../kit/conversing.ts'
+import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+
+let bedrock: FakeBedrock
+let proxy: TestProxy
+before(async () => {
+  bedrock = await FakeBedrock.start()
+  proxy = await startProxy(bedrock)
+})
+after(async () => {
+  await proxy.stop()
+  await bedrock.close()
+})
+
+type Protocol = (typeof PROTOCOLS)[number]
+const PATH = '/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream'
+
+/** The outer message that the AWS SDKs put around an event; signed by keys that nobody has. */
+function wrapped(inner: Buffer): Buffer {
+  const headers = new Map<string, HeaderValue>([[':date', { type: 'timestamp', value: 1773500966123n }], [':chunk-signature', { type: 'binary', value: randomBytes(32) }]])
+  return encodeMessage({ headers, payload: inner })
+}
+const LAST = (): Buffer => wrapped(Buffer.alloc(0))
+
+/** A client in a conversation of its own. */
+class Speaker {
+  readonly #out: { write(bytes: Buffer): boolean; end(bytes?: Buffer): unknown }
+  readonly status: Promise<number>
+  readonly frames: Frame[] = []
+  body = Buffer.alloc(0)
+  /** Whether the answer came to its proper end, once it is over. */
+  readonly over: Promise<boolean>
+  readonly leave: () => void
+  readonly pause: () => void
+  readonly resume: () => void
+  #waiting: (() => void)[] = []
+  #isOver = false
+
+  constructor(protocol: Protocol, port: number, path = PATH, headers: Record<string, string> = {}) {
+    const fields = { authorization: `Bearer ${token()}`, 'content-type': 'application/vnd.amazon.eventstream', ...headers }
+    const splitter = new Splitter()
+    const take = (bytes: Buffer): void => {
+      if (this.body.length < 100_000) this.body = Buffer.concat([this.body, bytes])
+      if (this.#ok) for (const frame of splitter.push(bytes)) this.frames.push(frame)
+      this.#wake()
+    }
+    let answer: (status: number) => void
+    let fail: (error: Error) => void
+    this.status = new Promise((resolve, reject) => { answer = resolve; fail = reject })
+    this.status.then((status) => { this.#ok = status === 200 }, () => undefined)
+    if (protocol === 'HTTP/2') {
+      const session = h2connect(`http://127.0.0.1:${port}`).on('error', () => undefined)
+      const stream = session.request({ ':method': 'POST', ':path': path, ...fields })
+      let ended = false
+      stream.on('response', (head) => { this.#ok = head[':status'] === 200; answer(head[':status']!) }).on('data', take).on('end', () => { ended = true })
+      this.over = new Promise((resolve) => stream.on('error', () => undefined).on('end', () => { if (stream.rstCode === 0) resolve(true) }).on('close', () => {
+        fail(new Error('no answer'))
+        session.destroy()
+        resolve(ended && stream.rstCode === 0)
+      }))
+      this.#out = stream
+      this.leave = () => session.destroy()
+      this.pause = () => stream.pause()
+      this.resume = () => stream.resume()
+    } else {
+      const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent: false, headers: fields })
+      sent.flushHeaders()
+      let received: IncomingMessage | undefined
+      this.over = new Promise((resolve) => {
+        sent.on('error', (error) => { fail(error); resolve(false) })
+        sent.on('response', (message) => {
+          received = message
+          this.#ok = message.statusCode === 200
+          answer(message.statusCode!)
+          message.on('data', take).on('error', () => undefined).on('close', () => resolve(message.complete))
+          message.on('end', () => resolve(message.complete))
+        })
+      })
+      this.#out = sent
+      this.leave = () => sent.destroy()
+      this.pause = () => received!.pause()
+      this.resume = () => received!.resume()
+    }
+    void this.over.then(() => { this.#isOver = true; this.#wake() })
+  }
+
+  #ok = false
+
+  send(bytes: Buffer): boolean {
+    return this.#out.write(bytes)
+  }
+
+  say(event: unknown): boolean {
+    return this.send(wrapped(chunk(event)))
+  }
+
+  end(bytes?: Buffer): void {
+    this.#out.end(bytes)
+  }
+
+  drain(): Promise<unknown> {
+    return Promise.race([once(this.#out as never, 'drain'), this.over])
+  }
+
+  async frame(at: number): Promise<Frame | undefined> {
+    while (this.frames.length <= at && !this.#isOver) await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    return this.frames[at]
+  }
+
+  async event(at: number): Promise<unknown> {
+    const frame = await this.frame(at)
+    return frame && eventIn(frame.payload)
+  }
+
+  /** Type and message of the last frame, an exception. */
+  async exception(): Promise<readonly [string | undefined, string]> {
+    await this.over
+    const frame = this.frames.at(-1)!
+    return [stringHeader(frame.headers, ':exception-type'), (JSON.parse(frame.payload.toString()) as { message: string }).message]
+  }
+
+  #wake(): void {
+    for (const wake of this.#waiting.splice(0)) wake()
+  }
+}
+
+for (const protocol of PROTOCOLS) {
+  test(`events go both ways at once, signed anew, over ${protocol}`, async () => {
+    let heard!: Heard
+    bedrock.converse = async (came) => {
+      heard = came
+      await echo(came)
+      came.stream.end()
+    }
+    const line = proxy.nextRequestLine()
+    const speaker = new Speaker(protocol, proxy.port)
+    for (let at = 0; at < 20; at++) {
+      speaker.say({ at })
+      assert.deepEqual(await speaker.event(at), { at })
+    }
+    assert.equal(await speaker.status, 200)
+    speaker.end(LAST())
+    assert.equal(await heard.ended, true)
+    assert.equal(await speaker.over, true)
+    const { status, operation, events_in, events_out, error } = await line
+    assert.deepEqual({ status, operation, events_in, events_out, error }, { status: 200, operation: 'InvokeModelWithBidirectionalStream', events_in: 20, events_out: 20, error: undefined })
+    assert.equal(heard.headers['x-amz-content-sha256'], 'STREAMING-AWS4-HMAC-SHA256-EVENTS')
+  })
+}
