@@ -91,6 +91,8 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.timeouts.connect': ['1s', '1s', 1000],
   'aws.timeouts.first_byte': ['2s', '2s', 2000],
   'aws.timeouts.idle': ['1h', '1h', 3_600_000],
+  'bidirectional.models': [['amazon.nova-sonic-v1:0', 'x.*'], 'amazon.nova-sonic-v1:0,x.*', ['amazon.nova-sonic-v1:0', 'x.*']],
+  'bidirectional.session_timeout': ['5m', '5m', 300_000],
   'logging.level': ['error', 'error', 'error'],
   'logging.format': ['text', 'text', 'text'],
 }
