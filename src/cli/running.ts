@@ -1,6 +1,6 @@
 import { credentialChain, hostFiles, httpClient } from '../credentials/index.ts'
 import { parseNetwork } from '../http/index.ts'
-import { Authenticator, httpGet, keyCopies } from '../identity/index.ts'
+import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
 import { ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
@@ -25,7 +25,7 @@ export interface Running {
 /** The composition root: the only place that knows every room. */
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
-  const { house, client, credentials, live } = furnish(setup, env, log, () => door.closing)
+  const { house, client, credentials, live, revocations } = furnish(setup, env, log, () => door.closing)
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   const base = config.server.base_path
   const pages = { checks, tls: setup.tls !== undefined, basePath: base }
@@ -39,11 +39,12 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
   log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
   return {
     url,
-    reload({ issuers, tls }) {
+    reload({ issuers, tls, ...next }) {
       if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
       if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
       if (tls !== undefined) door.renewCertificate(tls)
       house.authenticator.reload(issuers)
+      revocations.watch(next.revocations)
       return []
     },
     async stop() {
@@ -58,6 +59,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       client.close()
       credentials.close()
       house.authenticator.close()
+      revocations.close()
       return cut
     },
   }
@@ -66,11 +68,14 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 /** Time for the exception frames of a forced end to reach their clients. */
 const LAST_WORDS_MS = 500
 
-function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
+function furnish({ config, issuers, ca, ...setup }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
   const { aws, bidirectional, jwt, server } = config
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
   const client = new UpstreamClient({ ...timeouts, ca })
   const live = new LiveAnswers()
+  const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
+  const revoked = (caller: Caller) => revocations.has(caller)
+  revocations.watch(setup.revocations)
   const options = endpointOptions(config)
   const credentials = credentialChain({
     env, configured: { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token },
@@ -80,7 +85,7 @@ function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log,
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    credentials,
+    revoked, credentials,
     endpoints: { runtime: endpointOf('runtime', options), control: endpointOf('control', options), mantle: endpointOf('mantle', options) },
     client, live, log, closing,
     clock: new SigningClock(Date.now),
@@ -93,7 +98,7 @@ function furnish({ config, issuers, ca }: Setup, env: Terminal['env'], log: Log,
     basePath: server.base_path,
     nowMs: Date.now,
   }
-  return { house, client, credentials, live }
+  return { house, client, credentials, live, revocations }
 }
 
 function after(delayMs: number, run: () => void): () => void {

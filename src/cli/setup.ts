@@ -1,7 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig } from '../config/index.ts'
-import { IdentityError, type IssuerOptions, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
+import { IdentityError, type IssuerOptions, Revocations, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import type { Terminal } from './command.ts'
 
@@ -10,6 +10,7 @@ export interface Setup {
   readonly config: Config
   readonly issuers: readonly TrustedIssuer[]
   readonly tls: Certificate | undefined
+  readonly revocations: { readonly path: string; readonly issuers: readonly (string | undefined)[] } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
   /** Every option as it counts, and where it comes from. */
@@ -32,13 +33,14 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const reader = new Reader()
   const { jwt, server, aws } = config
   const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer))
+  const revocations = reader.revocations(jwt.revocation_file, issuers.map(({ options }) => options.issuer))
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
   if (reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
+  return { setup: { config, issuers, revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
-export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder'>
+export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder' | 'revocation_file'>
 
 /** The issuers of the list, or else the one at the top, each with its key. */
 export function issuersOf({ issuers, ...one }: Config['jwt']): readonly (readonly [key: string, issuer: ConfiguredIssuer])[] {
@@ -72,6 +74,18 @@ class Reader {
     if (pem === undefined || isCertificates(pem)) return pem
     this.problems.push(`${option}: ${path} is not one certificate or more in PEM`)
     return undefined
+  }
+
+  revocations(path: string | undefined, issuers: readonly (string | undefined)[]): Setup['revocations'] {
+    const text = this.text('jwt.revocation_file', path)
+    if (path === undefined || text === undefined) return undefined
+    try {
+      new Revocations(text, issuers)
+    } catch (error) {
+      if (!(error instanceof IdentityError)) throw error
+      this.problems.push(`jwt.revocation_file: ${path}: ${error.message}`)
+    }
+    return { path, issuers }
   }
 
   certificate(tls: Config['server']['tls']): Certificate | undefined {

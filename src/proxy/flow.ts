@@ -15,6 +15,8 @@ import { findRoute, type Route } from './route.ts'
 /** All that the story of a request needs from outside. */
 export interface ProxyDependencies extends ConversationDependencies {
   readonly authenticator: Authenticator
+  /** Asked every time: a token that was good can be revoked. */
+  readonly revoked: (caller: Caller) => boolean
   readonly budget: ByteBudget
   readonly maxBodyBytes: number
   /** Prefix of every path; it ends here. */
@@ -60,6 +62,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
   const caller = authenticate(fields, house.authenticator, house.nowMs())
   story.caller = caller instanceof Promise ? await caller : caller
+  if (house.revoked(story.caller)) throw new Refusal('TOKEN_REVOKED')
   if (house.closing()) throw new Refusal('DRAINING')
   if (exchange.hasBody && route.operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
   if (route.operation.answer === 'conversation') {
@@ -75,6 +78,10 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     const answer = await callAws(exchange, route, fields, payload, house, (why) => story.retries.push(why))
     stopSigns()
     payload.release()
+    if (house.revoked(story.caller)) {
+      answer.message.destroy()
+      throw new Refusal('TOKEN_REVOKED')
+    }
     story.passage = await relay(answer, exchange, route, fields, story.caller, house.clientIdleMs, house.live)
   } finally {
     stopSigns()

@@ -17,6 +17,8 @@ export interface TestProxy {
   readonly log: readonly LogLine[]
   /** The next line about a request. */
   nextRequestLine(): Promise<LogLine>
+  /** The next line that is wanted. */
+  nextLine(wanted: (line: LogLine) => boolean): Promise<LogLine>
   stop: Running['stop']
 }
 
@@ -40,14 +42,17 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
   const read = readSetup({}, { env, cwd: () => '/nowhere' })
   if ('problems' in read) throw new Error(read.problems.join('\n'))
   const lines: LogLine[] = []
-  const waiting: ((line: LogLine) => void)[] = []
+  let waiting: { readonly wanted: (line: LogLine) => boolean; readonly resolve: (line: LogLine) => void }[] = []
   const write = (text: string) => {
     output(text)
     const line = JSON.parse(text) as LogLine
     lines.push(line)
-    if (line.msg === 'request') waiting.shift()?.(line)
+    const first = waiting.find(({ wanted }) => wanted(line))
+    waiting = waiting.filter((one) => one !== first)
+    first?.resolve(line)
   }
   const running = await start(read.setup, env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write }))
   const { port } = new URL(running.url)
-  return { url: running.url, port: Number(port), log: lines, stop: running.stop, nextRequestLine: () => new Promise((resolve) => waiting.push(resolve)) }
+  const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
+  return { url: running.url, port: Number(port), log: lines, stop: running.stop, nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
 }
