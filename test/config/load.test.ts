@@ -69,6 +69,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'jwt.secret': ['hush', 'hush', 'hush'],
   'jwt.max_stale': ['2h', '2h', 7_200_000],
   'jwt.cache_folder': ['keys', 'keys', '/srv/keys'],
+  'jwt.revocation_file': ['/etc/revoked.yaml', '/etc/revoked.yaml', '/etc/revoked.yaml'],
   'jwt.issuer': ['https://sso.example/', 'https://sso.example/', 'https://sso.example/'],
   'jwt.ca_file': ['ca', 'ca', '/srv/ca'],
   'jwt.audience': [['a', 'b'], 'a,b', ['a', 'b']],
