@@ -1,11 +1,20 @@
 /** What a command needs of its process. */
 export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly stdout: { write(text: string): unknown; on(event: 'error', listener: () => void): unknown }
+  readonly stdout: Output
   readonly stderr: { write(text: string): unknown }
   readonly versions: { readonly node: string }
   cwd(): string
+  exit(code: number): void
   on(signal: NodeJS.Signals, listener: () => void): unknown
+}
+
+export interface Output {
+  /** Bytes that are written and that nobody has taken yet. */
+  readonly writableLength: number
+  write(text: string): unknown
+  on(event: 'error', listener: () => void): unknown
+  once(event: 'drain', listener: () => void): unknown
 }
 
 export interface Command {

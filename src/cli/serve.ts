@@ -1,11 +1,13 @@
 import { parseArgs } from 'node:util'
 import { createLog, type Log } from '../log/index.ts'
-import { type Command, EXIT_CONFIG, type Terminal } from './command.ts'
+import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
 import { type Running, start } from './running.ts'
 import { type ReadSetup, readSetup, type Setup } from './setup.ts'
 
 const EXIT_FAILURE = 1
+/** Time for the last lines of the log to be read. */
+const LAST_LINES_MS = 1000
 
 export const serveCommand: Command = {
   usage: 'serve [--config FILE]',
@@ -19,10 +21,10 @@ export const serveCommand: Command = {
       return EXIT_CONFIG
     }
     const { config } = read.setup
-    const output = batched((text) => process.stdout.write(text))
+    const output = batched(process.stdout, (lost) => log.warn('lines of this log are lost, nobody took them', { lost }))
     // Whoever read the log is gone: lines are lost then, requests are not.
     process.stdout.on('error', () => undefined)
-    const log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
+    const log: Log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })
     const running = await start(read.setup, process.env, log).catch((error: NodeJS.ErrnoException) => {
@@ -37,6 +39,8 @@ export const serveCommand: Command = {
     const cut = await running.stop()
     log.info('stopped', { cut })
     output.flush()
+    // What nobody reads would keep the process for ever.
+    setTimeout(() => process.exit(0), LAST_LINES_MS).unref()
     return 0
   },
 }
@@ -54,17 +58,33 @@ function reload(running: Running, current: Setup, read: ReadSetup, log: Log): Se
   return read.setup
 }
 
-/** Lines of one turn of the event loop leave in one write: a write for each would cost more than the line. */
-function batched(write: (text: string) => void): { write: (line: string) => void; flush: () => void } {
+/** What a reader that has stopped may leave unread: some ten thousand lines. */
+const MAX_UNREAD_BYTES = 8 * 1024 * 1024
+
+/**
+ * Lines of one turn of the event loop leave in one write: a write for each would cost more than the line.
+ * While too much is unread, lines are lost; how many is told where they would have stood, once all before them is read.
+ */
+function batched(output: Output, tellLost: (lines: number) => void): { write: (line: string) => void; flush: () => void } {
   let lines = ''
+  let lost = 0
   const flush = () => {
     const text = lines
     lines = ''
-    if (text !== '') write(text)
+    if (text !== '') output.write(text)
+  }
+  const onDrain = () => {
+    const count = lost
+    lost = 0
+    tellLost(count)
   }
   return {
     flush,
     write(line) {
+      if (lost > 0 || output.writableLength > MAX_UNREAD_BYTES) {
+        if (lost++ === 0) output.once('drain', onDrain)
+        return
+      }
       if (lines === '') setImmediate(flush)
       lines += line
     },
