@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util'
-import { createLog, type Log } from '../log/index.ts'
+import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
 import { type Running, start } from './running.ts'
@@ -24,7 +24,7 @@ export const serveCommand: Command = {
     const output = batched(process.stdout, (lost) => log.warn('lines of this log are lost, nobody took them', { lost }))
     // Whoever read the log is gone: lines are lost then, requests are not.
     process.stdout.on('error', () => undefined)
-    const log: Log = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
+    const log: AdjustableLog = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })
     const running = await start(read.setup, process.env, log).catch((error: NodeJS.ErrnoException) => {
@@ -46,10 +46,11 @@ export const serveCommand: Command = {
 }
 
 /** Takes the configuration as it is now, or, where it is bad, says so and goes on with the old one. */
-function reload(running: Running, current: Setup, read: ReadSetup, log: Log): Setup {
+function reload(running: Running, current: Setup, read: ReadSetup, log: AdjustableLog): Setup {
   const problems = 'problems' in read ? read.problems : running.reload(read.setup)
   for (const problem of problems) log.error('the configuration is not reloaded', { problem })
   if ('problems' in read || problems.length > 0) return current
+  log.setLevel(read.setup.config.logging.level)
   log.info('reloaded')
   for (const { name, value, reload } of read.setup.options) {
     const before = current.options.find((option) => option.name === name)?.value

@@ -177,7 +177,7 @@ const bidirectional = {
 
 /** The log of the proxy itself. */
 const logging = {
-  'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'restart',
+  'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'live',
     text: 'The least important line that is written.',
     wrong: '`warn` and `error` hide every request, and why tokens are refused.' },
   'logging.format': { kind: choice('json', 'text'), default: 'json', reload: 'restart',

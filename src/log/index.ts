@@ -18,13 +18,23 @@ export interface LogOptions {
   readonly write: (line: string) => void
 }
 
+/** A log whose level can change while it is written. */
+export interface AdjustableLog extends Log {
+  setLevel(level: LogLevel): void
+}
+
 /** A log of one line per event, as JSON or as `time LEVEL msg name=value…`. Lines of a lower level are not made. */
-export function createLog({ level, format, nowMs, write }: LogOptions): Log {
+export function createLog({ level, format, nowMs, write }: LogOptions): AdjustableLog {
   const render = format === 'json' ? jsonLine : textLine
-  const at = (of: LogLevel) => LOG_LEVELS.indexOf(of) < LOG_LEVELS.indexOf(level)
-    ? () => undefined
-    : (msg: string, fields: LogFields = {}) => write(render(new Date(nowMs()).toISOString(), of, msg, fields))
-  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error') }
+  let least = LOG_LEVELS.indexOf(level)
+  const at = (of: LogLevel) => {
+    const rank = LOG_LEVELS.indexOf(of)
+    return (msg: string, fields: LogFields = {}) => {
+      if (rank >= least) write(render(new Date(nowMs()).toISOString(), of, msg, fields))
+    }
+  }
+  const setLevel = (next: LogLevel) => { least = LOG_LEVELS.indexOf(next) }
+  return { debug: at('debug'), info: at('info'), warn: at('warn'), error: at('error'), setLevel }
 }
 
 const MAX_VALUE_LENGTH = 1024

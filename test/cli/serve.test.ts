@@ -298,6 +298,32 @@ test('SIGHUP takes new keys without dropping a request, and keeps the old ones w
   rmSync(folder, { recursive: true })
 })
 
+test('SIGHUP takes another level of the log, not another format', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'level-'))
+  const file = join(folder, 'config.yaml')
+  const env = proxyEnv(bedrock)
+  delete env.LOGGING__LEVEL
+  const write = (logging: string) => writeFileSync(file, `logging: { ${logging} }\n`)
+  write('level: info')
+  const program = new Program(['serve', '--config', file], env)
+  started.push(program)
+  const port = await program.port()
+  const refused = async (path: string) => void await ask('HTTP/1.1', port, path)
+  const shown = (path: string) => program.stdout.some((line) => line.includes('"msg":"request"') && line.includes(path))
+  await refused('/model/first/invoke')
+  write('level: warn, format: text')
+  program.child.kill('SIGHUP')
+  await program.line(/"msg":"an option waits for a restart","option":"logging.format"/)
+  await refused('/model/second/invoke')
+  write('level: info')
+  program.child.kill('SIGHUP')
+  await program.line(/"msg":"reloaded"/)
+  await refused('/model/third/invoke')
+  await program.line(/"subject":"third"/)
+  assert.deepEqual(['first', 'second', 'third'].map((subject) => shown(`"subject":"${subject}"`)), [true, false, true])
+  rmSync(folder, { recursive: true })
+})
+
 test('SIGHUP shows a renewed certificate to those who connect from then on; a key that does not fit is refused', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
