@@ -1,55 +1,18 @@
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, request } from 'node:http'
 import { connect as h2connect } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, before, test } from 'node:test'
-import { setImmediate as nextTurn } from 'node:timers/promises'
+import { test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
-import { mint } from '../../src/cli/token.ts'
-import { encodeMessage, eventMessage, Splitter, stringHeader } from '../../src/eventstream/index.ts'
-import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
-import { ask, type Got, PROTOCOLS } from '../kit/client.ts'
-import { secret as secretOf } from '../kit/leaks.ts'
-import { Program } from '../kit/program.ts'
-import { JWT_SECRET, proxyEnv, token } from '../kit/proxy.ts'
-
-let bedrock: FakeBedrock
-before(async () => { bedrock = await FakeBedrock.start() })
-after(() => bedrock.close())
-
-const started: Program[] = []
-afterEach(() => { for (const program of started.splice(0)) program.child.kill('SIGKILL') })
-
-function serve(more: Readonly<Record<string, string>> = {}): Program {
-  const program = new Program(['serve'], proxyEnv(bedrock, more))
-  started.push(program)
-  return program
-}
-
-const HELLO = encodeMessage(eventMessage('chunk', Buffer.from('{"bytes":"e30="}')))
-const authorization = () => `Bearer ${token()}`
-const STREAM = '/model/x/invoke-with-response-stream'
-
-/** Streams that have begun: each answer is held open by the fake until `finish`. */
-async function beginStreams(port: number, count: number): Promise<{ answers: Promise<Got>[]; finish: () => void }> {
-  const finishers: (() => void)[] = []
-  const begun = new Promise<void>((resolve) => {
-    bedrock.script = (_seen, response) => {
-      response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).write(HELLO)
-      finishers.push(() => response.end(HELLO))
-      if (finishers.length === count) resolve()
-    }
-  })
-  const answers = Array.from({ length: count }, (_, i) => ask(PROTOCOLS[i % 2]!, port, STREAM, { headers: { authorization: authorization() }, body: '{}' }))
-  await begun
-  return { answers, finish: () => { for (const finish of finishers) finish() } }
-}
+import { Splitter, stringHeader } from '../../src/eventstream/index.ts'
+import { plainAnswer } from '../kit/bedrock.ts'
+import { ask } from '../kit/client.ts'
+import { authorization, bedrock, beginStreams, HELLO, serve, STREAM } from './kit.ts'
 
 test('SIGTERM during 50 streams of both protocols: all 50 complete, then the program ends with 0', async () => {
   const program = serve()
@@ -178,55 +141,6 @@ test('connections that say nothing, or half a handshake, are cut when the drain 
   rmSync(folder, { recursive: true })
 })
 
-test('a log that nobody reads any more costs no request', async () => {
-  const program = serve()
-  const port = await program.port()
-  bedrock.script = plainAnswer
-  program.child.stdout!.destroy()
-  for (let i = 0; i < 3; i++) assert.equal((await ask('HTTP/1.1', port, '/model/x/invoke', { headers: { authorization: authorization() }, body: '{}' })).status, 200)
-  program.child.kill('SIGTERM')
-  const [code] = await once(program.child, 'exit') as [number]
-  assert.equal(code, 0)
-})
-
-/** Has some lines written of more than a thousand bytes each. */
-async function fillLog(port: number, lines: number): Promise<void> {
-  const bad = `POST /model/${'x'.repeat(1500)}/invoke HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer a.b.c\r\nContent-Length: 0\r\n\r\n`
-  const socket = connect(port, '127.0.0.1')
-  let answers = 0
-  socket.on('data', (part) => { answers += String(part).split('HTTP/1.1 401').length - 1 })
-  for (let asked = 50; asked <= lines; asked += 50) {
-    socket.write(bad.repeat(50))
-    while (answers < asked) await once(socket, 'data')
-  }
-  socket.destroy()
-}
-
-test('a log that is not read for a while loses lines, never memory without end, and says how many once it is read', { timeout: 120_000 }, async () => {
-  const program = serve()
-  const port = await program.port()
-  program.child.stdout!.pause()
-  await Promise.all(Array.from({ length: 8 }, () => fillLog(port, 2000)))
-  program.child.stdout!.resume()
-  const { lost } = JSON.parse(await program.line(/"msg":"lines of this log are lost/)) as { lost: number }
-  const kept = program.stdout.filter((line) => line.includes('"msg":"request"')).length
-  assert.ok(lost > 0 && kept > 0)
-  assert.equal(kept + lost, 16_000)
-  program.child.kill('SIGTERM')
-  assert.equal(await program.ended(), 0)
-  assert.match(program.stdout.at(-1)!, /"msg":"stopped"/)
-})
-
-test('a log that nobody reads does not hold up the end of the program', async () => {
-  const program = serve()
-  const port = await program.port()
-  program.child.stdout!.pause()
-  await fillLog(port, 1000)
-  program.child.kill('SIGTERM')
-  const [code] = await once(program.child, 'exit') as [number]
-  assert.equal(code, 0)
-})
-
 test('a configuration with problems ends the program with 78 before a port is open, and names them all', async () => {
   const program = serve({ SERVER__PROT: '1', JWT__SECRET: 'short', AWS__REGION: 'nowhere!' })
   assert.equal(await program.ended(), 78)
@@ -266,90 +180,3 @@ function refusedConnection(port: number): Promise<void> {
     attempt()
   })
 }
-
-test('SIGHUP takes new keys without dropping a request, and keeps the old ones where the new configuration is bad', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'reload-'))
-  const file = join(folder, 'config.yaml')
-  const write = (secret: string, more = '') => writeFileSync(file, `jwt: { secret: "${secret}" }\n${more}`, { mode: 0o600 })
-  const [first, second] = [JWT_SECRET, secretOf('a second JWT secret', randomBytes(48).toString('base64'))]
-  const env = proxyEnv(bedrock)
-  delete env.JWT__SECRET
-  write(first)
-  const program = new Program(['serve', '--config', file], env)
-  started.push(program)
-  const port = await program.port()
-  const status = async (secret: string) => (await ask('HTTP/1.1', port, '/model/x/invoke', { headers: { authorization: `Bearer ${mint({ sub: 'a' }, secret, 60, Date.now())}` }, body: '{}' })).status
-  const { answers, finish } = await beginStreams(port, 2)
-  bedrock.script = plainAnswer
-  assert.deepEqual([await status(first), await status(second)], [200, 401])
-
-  write(second, 'server: { prot: 1 }\n')
-  program.child.kill('SIGHUP')
-  await program.line(/the configuration is not reloaded.*did you mean port\?/)
-  assert.deepEqual([await status(first), await status(second)], [200, 401])
-
-  write(second, 'server: { max_body: 1MB }\n')
-  program.child.kill('SIGHUP')
-  await program.line(/"msg":"reloaded"/)
-  await program.line(/"msg":"an option waits for a restart","option":"server.max_body"/)
-  assert.deepEqual([await status(first), await status(second)], [401, 200])
-  finish()
-  for (const got of await Promise.all(answers)) assert.equal(got.complete, true)
-  rmSync(folder, { recursive: true })
-})
-
-test('SIGHUP takes another level of the log, not another format', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'level-'))
-  const file = join(folder, 'config.yaml')
-  const env = proxyEnv(bedrock)
-  delete env.LOGGING__LEVEL
-  const write = (logging: string) => writeFileSync(file, `logging: { ${logging} }\n`)
-  write('level: info')
-  const program = new Program(['serve', '--config', file], env)
-  started.push(program)
-  const port = await program.port()
-  const refused = async (path: string) => void await ask('HTTP/1.1', port, path)
-  const shown = (path: string) => program.stdout.some((line) => line.includes('"msg":"request"') && line.includes(path))
-  await refused('/model/first/invoke')
-  write('level: warn, format: text')
-  program.child.kill('SIGHUP')
-  await program.line(/"msg":"an option waits for a restart","option":"logging.format"/)
-  await refused('/model/second/invoke')
-  write('level: info')
-  program.child.kill('SIGHUP')
-  await program.line(/"msg":"reloaded"/)
-  await refused('/model/third/invoke')
-  await program.line(/"subject":"third"/)
-  assert.deepEqual(['first', 'second', 'third'].map((subject) => shown(`"subject":"${subject}"`)), [true, false, true])
-  rmSync(folder, { recursive: true })
-})
-
-test('SIGHUP shows a renewed certificate to those who connect from then on; a key that does not fit is refused', async () => {
-  const folder = mkdtempSync(join(tmpdir(), 'certificate-'))
-  const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
-  const make = (name: string, key = keyFile) => execFileSync('openssl', ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-keyout', key, '-out', certFile, '-subj', `/CN=${name}`, '-days', '2'], { stdio: 'ignore' })
-  const shown = () => new Promise<string>((resolve, reject) => {
-    const socket = tlsConnect({ port, host: '127.0.0.1', rejectUnauthorized: false }, () => {
-      resolve(String(socket.getPeerCertificate().subject.CN))
-      socket.destroy()
-    }).on('error', reject)
-  })
-  make('first')
-  const program = serve({ SERVER__TLS__CERT_FILE: certFile, SERVER__TLS__KEY_FILE: keyFile })
-  const port = await program.port()
-  assert.equal(await shown(), 'first')
-  make('other', join(folder, 'elsewhere.pem'))
-  program.child.kill('SIGHUP')
-  await program.line(/are not a certificate and its private key in PEM/)
-  assert.equal(await shown(), 'first')
-  make('torn')
-  appendFileSync(certFile, '-----BEGIN CERTIFICATE-----\nbm90IGEgY2VydGlmaWNhdGU=\n-----END CERTIFICATE-----\n')
-  program.child.kill('SIGHUP')
-  while (program.stdout.filter((line) => line.includes('not a certificate')).length < 2) await nextTurn()
-  assert.equal(await shown(), 'first')
-  make('second')
-  program.child.kill('SIGHUP')
-  await program.line(/"msg":"reloaded"/)
-  assert.equal(await shown(), 'second')
-  rmSync(folder, { recursive: true })
-})
