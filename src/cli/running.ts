@@ -5,7 +5,7 @@ import type { Log } from '../log/index.ts'
 import { ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
-import { endpointOf, UpstreamClient } from '../upstream/index.ts'
+import { egressProxy, endpointOf, placeOf, UpstreamClient } from '../upstream/index.ts'
 import type { Terminal } from './command.ts'
 import { endpointOptions } from './egress.ts'
 import type { Setup } from './setup.ts'
@@ -71,7 +71,8 @@ const LAST_WORDS_MS = 500
 function furnish({ config, issuers, ca, ...setup }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
   const { aws, bidirectional, jwt, server } = config
   const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
-  const client = new UpstreamClient({ ...timeouts, ca })
+  const proxy = aws.proxy_url && egressProxy(aws.proxy_url)
+  const client = new UpstreamClient({ ...timeouts, ca, proxy })
   const live = new LiveAnswers()
   const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
   const revoked = (caller: Caller) => revocations.has(caller)
@@ -79,7 +80,7 @@ function furnish({ config, issuers, ca, ...setup }: Setup, env: Terminal['env'],
   const options = endpointOptions(config)
   const credentials = credentialChain({
     env, configured: { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token },
-    region: aws.region, fips: aws.fips, files: hostFiles, http: httpClient({ ca }), nowMs: Date.now, random: Math.random, log,
+    region: aws.region, fips: aws.fips, files: hostFiles, http: httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) }), nowMs: Date.now, random: Math.random, log,
   })
   const house: ProxyDependencies = {
     authenticator: new Authenticator(issuers, {

@@ -95,6 +95,24 @@ export const network: Kind<string> = fromStrings({
   fromText: (value) => (parseNetwork(value) === undefined ? undefined : value),
 })
 
+/** The URL of an HTTP proxy. A user and password may stand in it, so it is a secret. */
+export const proxyUrl: Kind<Secret> = fromStrings({
+  ...secret,
+  name: 'proxy URL',
+  expected: 'http://host:port or https://host:port, with user:password@ before the host where needed (percent-encoded), and no path',
+  fromText: (value) => (isProxyUrl(value) ? new Secret(value) : undefined),
+})
+
+function isProxyUrl(value: string): boolean {
+  const match = /^https?:\/\/(?:([\w.~!$&'()*+,;=%-]+(?::[\w.~!$&'()*+,;=:%-]*)?)@)?(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?\/?$/.exec(value)
+  try {
+    decodeURIComponent(match?.[1] ?? '')
+    return match !== null && URL.canParse(value)
+  } catch {
+    return false
+  }
+}
+
 /** A prefix of paths; a slash alone, or at the end, counts as not there. */
 export const basePath: Kind<string> = fromStrings({
   name: 'path prefix',

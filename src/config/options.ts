@@ -1,4 +1,4 @@
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, secret, size, text, url } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url } from './kinds.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
@@ -154,8 +154,11 @@ const aws = {
   'aws.session_token': { kind: secret, reload: 'restart',
     text: 'Session token of a temporary access key.',
     wrong: 'Expired, or of another key: every request is answered 503.' },
+  'aws.proxy_url': { kind: proxyUrl, reload: 'restart',
+    text: 'HTTP proxy through which everything goes to AWS, by CONNECT: Bedrock, and STS for credentials; an https:// one shows a certificate that `aws.ca_file` trusts. Hosts nearby (loopback, link-local, the metadata services) are reached without it. No variable such as `HTTPS_PROXY` has a say.',
+    wrong: 'Not reachable, or it refuses: every request is answered 503, and the log names its status.' },
   'aws.timeouts.connect': { kind: duration('1ms', '10m'), default: '5s', reload: 'restart',
-    text: 'Time for a connection to AWS, TLS included.',
+    text: 'Time for a connection to AWS, the tunnel of a proxy and TLS included.',
     wrong: 'Too long: clients wait for a host that is gone, and retry late.' },
   'aws.timeouts.first_byte': { kind: duration('1ms', '1h'), default: '120s', reload: 'restart',
     text: 'Time from the sent request to the first byte of the answer.',

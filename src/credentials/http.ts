@@ -1,5 +1,6 @@
 import { type ClientRequest, request as plainRequest } from 'node:http'
 import { request as secureRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
 import { createSecureContext, rootCertificates } from 'node:tls'
 import { CredentialsError } from './source.ts'
 import type { World } from './world.ts'
@@ -42,15 +43,20 @@ export async function ask(world: World, request: HttpRequest, isPassing = (_answ
 
 const MAX_BYTES = 65_536
 
-/**
- * The client for credential services: one connection for each request, no redirects, no proxy of the environment.
- *
- * @param ca - PEM of the only authorities to trust, in place of Node's; never what a variable adds.
- */
-export function httpClient({ ca }: { readonly ca?: string | undefined } = {}): HttpClient {
+export interface HttpClientOptions {
+  /** PEM of the only authorities to trust, in place of Node's; never what a variable adds. */
+  readonly ca?: string | undefined
+  /** Makes the connections in place of Node, with TLS done. */
+  readonly connect?: ((url: URL) => Promise<Duplex>) | undefined
+}
+
+/** The client for credential services: one connection for each request, no redirects, no proxy of the environment. */
+export function httpClient({ ca, connect }: HttpClientOptions = {}): HttpClient {
   const trust = { secureContext: createSecureContext({ ca: ca ?? [...rootCertificates], minVersion: 'TLSv1.2' }), rejectUnauthorized: true }
   return (request, closing) => new Promise((resolve, reject) => {
-    const call = open(request, closing, trust)
+    const connection = connect?.(request.url)
+    connection?.catch((error: Error) => fail('CREDENTIALS_UNREACHABLE', error.message))
+    const call = open(request, closing, trust, connection)
     const fail = (code: CredentialsError['code'], message: string) => {
       clearTimeout(deadline)
       call.destroy()
@@ -77,9 +83,12 @@ export function httpClient({ ca }: { readonly ca?: string | undefined } = {}): H
   })
 }
 
-function open({ method, url, headers }: HttpRequest, signal: AbortSignal, trust: object): ClientRequest {
+function open({ method, url, headers }: HttpRequest, signal: AbortSignal, trust: object, connection?: Promise<Duplex>): ClientRequest {
+  const options = { method, headers, signal }
+  if (connection !== undefined) {
+    return plainRequest(url, { ...options, protocol: 'http:', createConnection: (_, done) => { connection.then((socket) => done(null, socket), () => undefined) } })
+  }
   // No agent of the process: theirs may keep connections, or take the proxy of NODE_USE_ENV_PROXY.
-  const options = { method, headers, signal, agent: false } as const
-  if (url.protocol === 'http:') return plainRequest(url, options)
-  return secureRequest(url, { ...options, ...trust })
+  if (url.protocol === 'http:') return plainRequest(url, { ...options, agent: false })
+  return secureRequest(url, { ...options, agent: false, ...trust })
 }

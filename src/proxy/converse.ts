@@ -36,12 +36,17 @@ const GRACE_MS = 30_000
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
   const credentials = await lastingCredentials(house)
-  if (exchange.gone) throw new Refusal('CLIENT_GONE')
+  const endpoint = house.endpoints.runtime
+  const socket = await house.client.connect(endpoint, 'h2')
+  if (exchange.gone) {
+    socket.destroy()
+    throw new Refusal('CLIENT_GONE')
+  }
   const signedMs = house.clock.nowMs()
   const request = signedRequest(route, fields, credentials, house)
   const outcome = await joinSides({
     exchange, caller, traffic, live: house.live, operation: route.operation,
-    open: (listener) => house.client.open(house.endpoints.runtime, request, listener),
+    open: (listener) => house.client.open(socket, endpoint, request, listener),
     join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
   })

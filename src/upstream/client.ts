@@ -1,11 +1,12 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext, rootCertificates } from 'node:tls'
-import { connectTo } from './connection.ts'
+import { connect, type Protocol, type Road } from './connect.ts'
 import type { Endpoint } from './endpoint.ts'
 import { UpstreamError } from './errors.ts'
-import { Lane, wasConnected } from './lane.ts'
+import { Lane } from './lane.ts'
 import { Session, type SessionListener, type SessionRequest } from './session.ts'
+import type { EgressProxy, Place } from './tunnel.ts'
 
 export interface ClientOptions {
   readonly connectMs: number
@@ -13,6 +14,8 @@ export interface ClientOptions {
   readonly idleMs: number
   /** PEM of the only authorities to trust, instead of the public ones that Node carries. */
   readonly ca?: string | undefined
+  /** What all connections but those to hosts nearby go through. */
+  readonly proxy?: EgressProxy | undefined
 }
 
 /** A request as it goes on the wire: nothing is added but framing. */
@@ -38,12 +41,22 @@ export interface Call {
 /** The way to AWS: one lane of pooled connections for each endpoint. Redirects are never followed. */
 export class UpstreamClient {
   readonly #options: ClientOptions
-  readonly #trust: ReturnType<typeof createSecureContext>
+  readonly #road: Road
   readonly #lanes = new Map<Endpoint, Lane>()
 
   constructor(options: ClientOptions) {
     this.#options = options
-    this.#trust = createSecureContext({ ca: options.ca ?? [...rootCertificates], minVersion: 'TLSv1.2' })
+    const trust = createSecureContext({ ca: options.ca ?? [...rootCertificates], minVersion: 'TLSv1.2' })
+    this.#road = { connectMs: options.connectMs, trust, proxy: options.proxy }
+  }
+
+  /**
+   * A connection of one's own, with TLS done where the place speaks it.
+   *
+   * @throws UpstreamError - `UPSTREAM_UNREACHABLE`, `UPSTREAM_CONNECT_TIMEOUT`
+   */
+  connect(place: Place, protocol?: Protocol): Promise<Socket> {
+    return connect(place, this.#road, protocol)
   }
 
   /** @param fresh - Insist on a new connection, for the one retry after a reused one was reset. */
@@ -53,16 +66,16 @@ export class UpstreamClient {
       headers: wire.fields as string[], setHost: false, insecureHTTPParser: false, maxHeaderSize: 65_536,
       ...(fresh && { fresh }),
     })
-    const answer = awaitAnswer(request, this.#options)
+    const { answer, giveUp } = awaitAnswer(request, this.#options)
     writeBody(request, wire.chunks)
     let bytesBefore = 0
     request.once('socket', (socket) => { bytesBefore = socket.bytesRead })
-    return { answer, repeatable: () => request.reusedSocket && request.socket?.bytesRead === bytesBefore, destroy: () => request.destroy() }
+    return { answer, repeatable: () => request.reusedSocket && request.socket?.bytesRead === bytesBefore, destroy: giveUp }
   }
 
-  /** Opens a bidirectional stream. Nothing is told before this has returned. */
-  open(endpoint: Endpoint, request: SessionRequest, listener: SessionListener): Session {
-    return new Session(endpoint, connectTo(endpoint, this.#trust, 'h2'), request, this.#options, listener)
+  /** Opens a bidirectional stream over a connection of its own, which it ends. Nothing is told before this has returned. */
+  open(socket: Socket, endpoint: Endpoint, request: SessionRequest, listener: SessionListener): Session {
+    return new Session(endpoint, socket, request, this.#options, listener)
   }
 
   close(): void {
@@ -72,37 +85,45 @@ export class UpstreamClient {
   #lane(endpoint: Endpoint): Lane {
     let lane = this.#lanes.get(endpoint)
     if (lane === undefined) {
-      lane = new Lane(endpoint, { connectMs: this.#options.connectMs, trust: this.#trust })
+      lane = new Lane(endpoint, this.#road)
       this.#lanes.set(endpoint, lane)
     }
     return lane
   }
 }
 
-function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): Promise<IncomingMessage> {
-  return new Promise((resolve, reject) => {
-    const timer = setTimeout(() => request.destroy(new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout')), firstByteMs)
-    // It counts from what was last taken of the request: a slow upload is not the model's silence.
-    request.on('drain', () => timer.refresh()).on('finish', () => timer.refresh())
-    request.on('response', (answer) => {
-      clearTimeout(timer)
-      const status = answer.statusCode!
-      if (status < 200 || status > 599) return void request.destroy(new UpstreamError('UPSTREAM_BAD_ANSWER', 'a status that HTTP does not know'))
-      watchIdle(answer, idleMs)
-      resolve(answer)
-    })
-    // Not asked for, so not followed.
-    request.on('upgrade', (_answer, socket: Socket) => {
-      socket.destroy()
-      clearTimeout(timer)
-      reject(new UpstreamError('UPSTREAM_BAD_ANSWER', 'switching protocols was not asked for'))
-    })
-    // After the answer has begun, its own 'error' tells the story; this one is then without effect.
-    request.on('error', (error) => {
-      clearTimeout(timer)
-      reject(named(error, request))
-    })
+function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): { readonly answer: Promise<IncomingMessage>; readonly giveUp: () => void } {
+  const { promise: answer, resolve, reject } = deferred<IncomingMessage>()
+  // As long as it is being connected, a request does not tell that it was destroyed. Once the answer has begun, its own
+  // 'error' tells the story, and this is without effect.
+  const fail = (error: UpstreamError) => {
+    clearTimeout(timer)
+    request.destroy()
+    reject(error)
+  }
+  const timer = setTimeout(() => fail(new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout')), firstByteMs)
+  // It counts from what was last taken of the request: a slow upload is not the model's silence.
+  request.on('drain', () => timer.refresh()).on('finish', () => timer.refresh())
+  request.on('response', (message) => {
+    clearTimeout(timer)
+    const status = message.statusCode!
+    if (status < 200 || status > 599) return fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'a status that HTTP does not know'))
+    watchIdle(message, idleMs)
+    resolve(message)
   })
+  // Not asked for, so not followed.
+  request.on('upgrade', (_message, socket: Socket) => {
+    socket.destroy()
+    fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'switching protocols was not asked for'))
+  })
+  request.on('error', (error) => fail(named(error)))
+  return { answer, giveUp: () => fail(new UpstreamError('UPSTREAM_RESET', 'the request was given up')) }
+}
+
+function deferred<T>() {
+  let [resolve, reject]: [(value: T) => void, (error: Error) => void] = [() => undefined, () => undefined]
+  const promise = new Promise<T>((fulfil, refuse) => { [resolve, reject] = [fulfil, refuse] })
+  return { promise, resolve, reject }
 }
 
 /** Destroys an answer that falls silent. A reader that pauses it, because its client is slow, is not silence. */
@@ -128,10 +149,8 @@ function writeBody(request: ClientRequest, chunks: readonly Buffer[], next = 0):
   request.end(chunks[chunks.length - 1])
 }
 
-function named(error: Error & { code?: string }, request: ClientRequest): UpstreamError {
+function named(error: Error & { code?: string }): UpstreamError {
   if (error instanceof UpstreamError) return error
   if (error.code?.startsWith('HPE_')) return new UpstreamError('UPSTREAM_BAD_ANSWER', 'the answer is not HTTP', error)
-  return wasConnected(request.socket)
-    ? new UpstreamError('UPSTREAM_RESET', 'the connection ended before an answer', error)
-    : new UpstreamError('UPSTREAM_UNREACHABLE', 'no connection could be made', error)
+  return new UpstreamError('UPSTREAM_RESET', 'the connection ended before an answer', error)
 }

@@ -1,11 +1,10 @@
+import { type Place, placeOf } from './tunnel.ts'
+
 /** The AWS services a request can go to. Control is read only. */
 export type Service = 'runtime' | 'control' | 'mantle'
 
 /** One place to connect to, and the name and region its requests are signed for. */
-export interface Endpoint {
-  readonly secure: boolean
-  readonly hostname: string
-  readonly port: number
+export interface Endpoint extends Place {
   /** Value of the Host header: the port is named only when it is not the scheme's own. */
   readonly host: string
   readonly signingName: 'bedrock' | 'bedrock-mantle'
@@ -37,11 +36,8 @@ const HOST_PREFIXES = { runtime: 'bedrock-runtime', control: 'bedrock', mantle: 
 export function endpointOf(service: Service, options: EndpointOptions): Endpoint {
   const override = options.overrides[service]
   const url = new URL(override ?? `https://${awsHost(service, options)}`)
-  const secure = url.protocol === 'https:'
   return {
-    secure,
-    hostname: url.hostname.replace(/^\[|\]$/g, ''),
-    port: Number(url.port || (secure ? 443 : 80)),
+    ...placeOf(url),
     host: url.host,
     signingName: service === 'mantle' ? 'bedrock-mantle' : 'bedrock',
     region: options.region,

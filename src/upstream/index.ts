@@ -2,3 +2,4 @@ export { type Call, type ClientOptions, UpstreamClient, type WireRequest } from 
 export { type Endpoint, type EndpointOptions, endpointOf, type Service } from './endpoint.ts'
 export { UpstreamError, type UpstreamErrorCode } from './errors.ts'
 export { Session, type SessionListener, type SessionRefusal, type SessionRequest } from './session.ts'
+export { type EgressProxy, egressProxy, isNear, type Place, placeOf } from './tunnel.ts'

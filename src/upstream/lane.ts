@@ -1,15 +1,7 @@
 import { Agent, type AgentOptions, type ClientRequest } from 'node:http'
 import type { Socket } from 'node:net'
-import type { SecureContext } from 'node:tls'
-import { connectTo } from './connection.ts'
+import { connect, type Road } from './connect.ts'
 import type { Endpoint } from './endpoint.ts'
-import { UpstreamError } from './errors.ts'
-
-export interface LaneOptions {
-  readonly connectMs: number
-  /** What is trusted over TLS. Always given, so that no environment variable decides it. */
-  readonly trust: SecureContext
-}
 
 /** An idle connection: how many bytes it had read and when it was put back. */
 interface Idle {
@@ -18,10 +10,10 @@ interface Idle {
   readonly sinceMs: number
 }
 
-/** Connections that came to be: an error on any other one is a failure to connect. */
-const connected = new WeakSet<Socket>()
-
-export const wasConnected = (socket: Socket | null | undefined): boolean => socket !== null && socket !== undefined && connected.has(socket)
+/** What Node's own agents say where no connection can be made. */
+interface Waiting {
+  onSocket(socket: Socket | null, error?: Error): void
+}
 
 // Load balancers close idle connections after about a minute; a request sent into the closing of one is lost.
 const MAX_IDLE_MS = 30_000
@@ -34,24 +26,30 @@ const MAX_IDLE_MS = 30_000
  */
 export class Lane extends Agent {
   readonly #endpoint: Endpoint
-  readonly #options: LaneOptions
+  readonly #road: Road
   #idle: Idle[] = []
   #sweep: NodeJS.Timeout | undefined
+  #closed = false
 
-  constructor(endpoint: Endpoint, options: LaneOptions) {
+  constructor(endpoint: Endpoint, road: Road) {
     super({ keepAlive: true })
     this.#endpoint = endpoint
-    this.#options = options
+    this.#road = road
   }
 
   /** Called by `http.request`: gives the request its connection. `fresh` asks for one that was never used. */
-  addRequest(request: ClientRequest, options: AgentOptions & { fresh?: boolean }): void {
+  addRequest(request: ClientRequest & Waiting, options: AgentOptions & { fresh?: boolean }): void {
     const idle = options.fresh === true ? undefined : this.#takeIdle()
-    if (idle !== undefined) request.reusedSocket = true
-    request.onSocket(idle ?? this.#connect(request))
+    if (idle !== undefined) {
+      request.reusedSocket = true
+      return request.onSocket(idle)
+    }
+    // A request that is over by then leaves the connection to the next one: Node gives it back as free.
+    connect(this.#endpoint, this.#road).then((socket) => request.onSocket(this.#keep(socket)), (error) => request.onSocket(null, error))
   }
 
   override destroy(): void {
+    this.#closed = true
     clearInterval(this.#sweep)
     for (const { socket } of this.#idle.splice(0)) socket.destroy()
   }
@@ -66,27 +64,15 @@ export class Lane extends Agent {
     return undefined
   }
 
-  #connect(request: ClientRequest): Socket {
-    const socket = connectTo(this.#endpoint, this.#options.trust, 'http/1.1')
-    const timer = setTimeout(() => {
-      request.destroy(new UpstreamError('UPSTREAM_CONNECT_TIMEOUT', 'no connection within the connect timeout'))
-    }, this.#options.connectMs)
-    socket.once(this.#endpoint.secure ? 'secureConnect' : 'connect', () => {
-      clearTimeout(timer)
-      connected.add(socket)
-    })
+  #keep(socket: Socket): Socket {
     socket.on('free', () => this.#putBack(socket))
-    // An idle connection has no request to hear its errors; 'close' follows and takes it out.
-    socket.on('error', () => undefined)
-    socket.on('close', () => {
-      clearTimeout(timer)
-      this.#idle = this.#idle.filter((idle) => idle.socket !== socket)
-    })
+    socket.on('close', () => { this.#idle = this.#idle.filter((idle) => idle.socket !== socket) })
     return socket
   }
 
   #putBack(socket: Socket): void {
     if (socket.destroyed || !socket.writable) return
+    if (this.#closed) return void socket.destroy()
     this.#idle.push({ socket, bytesRead: socket.bytesRead, sinceMs: Date.now() })
     this.#sweep ??= setInterval(() => this.#closeOld(), MAX_IDLE_MS).unref()
   }

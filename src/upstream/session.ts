@@ -40,7 +40,6 @@ export interface SessionListener {
 }
 
 export interface SessionTimeouts {
-  readonly connectMs: number
   /** From the connection, or the first event, to the head of the answer. */
   readonly firstByteMs: number
   /** Longest silence after that; also how long AWS may take no byte. */
@@ -54,8 +53,8 @@ const MAX_REFUSAL_BYTES = 65_536
  * A bidirectional stream to AWS, over an HTTP/2 connection of its own: what befalls one conversation (GOAWAY, a reset, a
  * client that reads slowly and fills the connection's window) befalls no other, and to end it is to close a socket.
  *
- *     connecting ── connected ──▶ waiting ── 200 ──▶ answering ── END_STREAM ──▶ over
- *          └─────────────────────────┴── another status, an error, silence ────────┘
+ *     waiting ── 200 ──▶ answering ── END_STREAM ──▶ over
+ *        └── another status, an error, silence ───────┘
  */
 export class Session {
   readonly #request: SessionRequest
@@ -64,30 +63,30 @@ export class Session {
   readonly #h2: ClientHttp2Session
   readonly #stream: ClientHttp2Stream
   readonly #splitter = new Splitter()
-  #phase: 'connecting' | 'waiting' | 'answering' | 'over' = 'connecting'
-  #timer: NodeJS.Timeout
+  #phase: 'waiting' | 'answering' | 'over' = 'waiting'
+  #timer: NodeJS.Timeout | undefined
   #sent = 0
 
-  /** @param socket - Connecting; it belongs to the session from now on. */
+  /** @param socket - Connected; it belongs to the session from now on. */
   constructor(endpoint: Endpoint, socket: Socket, request: SessionRequest, timeouts: SessionTimeouts, listener: SessionListener) {
     this.#request = request
     this.#timeouts = timeouts
     this.#listener = listener
-    this.#timer = setTimeout(() => this.#fail(new UpstreamError('UPSTREAM_CONNECT_TIMEOUT', 'no connection within the connect timeout')), timeouts.connectMs)
     this.#h2 = connect(`${endpoint.secure ? 'https' : 'http'}://${endpoint.host}`, { createConnection: () => socket, settings: { enablePush: false } })
     this.#h2.on('error', this.#onError).on('close', this.#onClose).on('connect', this.#onConnect)
     this.#stream = this.#h2.request(headersOf(endpoint, request))
     this.#stream.on('response', this.#onResponse).on('drain', this.#onDrain).on('error', this.#onError).on('close', this.#onClose)
+    this.#arm(timeouts.firstByteMs, new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout'))
   }
 
   /**
-   * Signs an event and sends it. Before there is a connection it waits.
+   * Signs an event and sends it.
    *
    * @returns Whether AWS takes more at once; if not, the listener will be told when it does.
    */
   send(event: Buffer): boolean {
     if (this.#phase === 'over') return true
-    if (this.#sent++ === 0 && this.#phase === 'waiting') this.#timer.refresh()
+    if (this.#sent++ === 0 && this.#phase === 'waiting') this.#timer?.refresh()
     const { signer, nowMs } = this.#request
     return this.#stream.write(seal(signer, nowMs(), event))
   }
@@ -104,7 +103,7 @@ export class Session {
   }
 
   resume(): void {
-    this.#timer.refresh()
+    this.#timer?.refresh()
     this.#stream.resume()
   }
 
@@ -119,9 +118,7 @@ export class Session {
 
   readonly #onConnect = (_session: ClientHttp2Session, socket: Socket): void => {
     const { alpnProtocol } = socket as { alpnProtocol?: string | false | null }
-    if (alpnProtocol !== undefined && alpnProtocol !== null && alpnProtocol !== 'h2') return this.#fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'the endpoint does not speak HTTP/2'))
-    this.#phase = 'waiting'
-    this.#arm(this.#timeouts.firstByteMs, new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout'))
+    if (alpnProtocol !== undefined && alpnProtocol !== null && alpnProtocol !== 'h2') this.#fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'the endpoint does not speak HTTP/2'))
   }
 
   readonly #onResponse = (headers: { ':status'?: number }, _flags: number, raw: readonly string[] = []): void => {
@@ -137,7 +134,7 @@ export class Session {
 
   readonly #onData = (chunk: Buffer): void => {
     if (this.#phase === 'over') return
-    this.#timer.refresh()
+    this.#timer?.refresh()
     try {
       for (const frame of this.#splitter.push(chunk)) this.#listener.event(frame)
     } catch (error) {
@@ -159,7 +156,7 @@ export class Session {
 
   readonly #onDrain = (): void => {
     if (this.#phase === 'over') return
-    if (this.#phase === 'answering') this.#timer.refresh()
+    if (this.#phase === 'answering') this.#timer?.refresh()
     this.#listener.drained()
   }
 
@@ -171,8 +168,7 @@ export class Session {
   readonly #onClose = (): void => this.#lost()
 
   #lost(cause?: Error): void {
-    if (this.#phase === 'connecting') this.#fail(new UpstreamError('UPSTREAM_UNREACHABLE', 'no connection could be made', cause))
-    else if (this.#phase === 'waiting') this.#fail(new UpstreamError('UPSTREAM_RESET', 'the connection ended before an answer', cause))
+    if (this.#phase === 'waiting') this.#fail(new UpstreamError('UPSTREAM_RESET', 'the connection ended before an answer', cause))
     else this.#fail(new UpstreamError('UPSTREAM_BROKE', 'the answer broke off', cause))
   }
 
@@ -195,7 +191,7 @@ export class Session {
     clearTimeout(this.#timer)
     this.#timer = setTimeout(() => {
       // Who pauses it, because a client is slow, watches that client.
-      if (this.#stream.isPaused()) this.#timer.refresh()
+      if (this.#stream.isPaused()) this.#timer?.refresh()
       else this.#fail(error)
     }, ms)
   }

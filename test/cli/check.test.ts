@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { secret } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
 import { JWT_SECRET } from '../kit/proxy.ts'
 
@@ -48,10 +49,10 @@ test('check --egress lists every host that the proxy can connect to', async () =
   ])
   assert.deepEqual((await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS__ENDPOINT: 'https://vpce.example', JWT__ISSUER: 'https://idp.example:8443/x' })).out, [
     'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
-    'idp.example:8443  issuer, and the host it names for its keys',
     'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity',
     '169.254.170.2:80  AWS credentials of a container',
     '169.254.169.254:80  AWS credentials of an instance',
+    'idp.example:8443  issuer, and the host it names for its keys',
   ])
   assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__FIPS: 'true' })).out.filter((line) => line.includes('Bedrock')), [
     'bedrock-runtime-fips.eu-central-1.amazonaws.com:443  Bedrock runtime',
@@ -79,6 +80,21 @@ test('check tells of every issuer of a list what is wrong with its keys, prints 
   assert.ok(out.includes(`jwt.issuers[0].secret = [secret]  (${file}:1)`), out.join('\n'))
   assert.ok(out.includes(`jwt.issuers = 3 given  (${file}:1)`))
   assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer, and the host it names for its keys', 'c.example:8443  keys of the issuer'])
+})
+
+test('check --egress lists the egress proxy, and which hosts are reached through it; no password is shown', async () => {
+  const { code, out } = await check(['--egress', '--print'], { ...GOOD, AWS__PROXY_URL: `http://bastion:${secret('the password of the egress proxy', 'kit-pr0xy-word')}@proxy.example:3128` })
+  assert.equal(code, 0)
+  assert.deepEqual(out.slice(-7), [
+    'proxy.example:3128  egress proxy',
+    'bedrock-runtime.eu-central-1.amazonaws.com:443  Bedrock runtime (through the egress proxy)',
+    'bedrock.eu-central-1.amazonaws.com:443  Bedrock control (through the egress proxy)',
+    'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle (through the egress proxy)',
+    'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity (through the egress proxy)',
+    '169.254.170.2:80  AWS credentials of a container',
+    '169.254.169.254:80  AWS credentials of an instance',
+  ])
+  assert.ok(out.includes('aws.proxy_url = [secret]  (AWS__PROXY_URL)'))
 })
 
 test('an option or command that is not known ends with 64 and the usage', async () => {

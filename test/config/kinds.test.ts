@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, secret, size, text, url } from '../../src/config/kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -77,6 +77,16 @@ for (const [name, { kind, good, bad, values = [], textOnly = false }] of Object.
 test('secret wraps any text but an empty one, and no other type', () => {
   assert.equal(secret.fromText(' a\n', '')?.reveal(), ' a\n')
   for (const given of ['', 1, null, ['a'], {}]) assert.equal(secret.fromValue(given, ''), undefined)
+})
+
+test('proxyUrl wraps the URL of an HTTP proxy, with its user and password, and nothing else', () => {
+  for (const given of ['http://proxy:3128', 'https://proxy.example/', 'http://u@10.0.0.1', "http://u:p%40ss!$&'()*+,;=:~@proxy:1", 'http://u:@[2001:db8::1]:3128', 'http://u:%C3%BC@proxy']) {
+    assert.equal(proxyUrl.fromText(given, '')?.reveal(), given)
+  }
+  for (const given of ['', 'proxy:3128', 'socks5://proxy', 'http://', 'http://:p@proxy', 'http://proxy/a', 'http://proxy?a', 'http://u:p@ss@proxy', 'http://u:p/w@proxy',
+    'http://u:%@proxy', 'http://u:%FF@proxy', 'http://u:p#@proxy', 'http://a b@proxy', 'http://proxy\n', 'http://proxy:99999', 'http://u:ü@proxy', 'HTTP://proxy']) {
+    assert.equal(proxyUrl.fromText(given, ''), undefined, given)
+  }
 })
 
 test('duration() never goes beyond what a timer of Node can wait', () => {

@@ -89,6 +89,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.access_key_id': ['A', 'A', 'A'],
   'aws.secret_access_key': ['B', 'B', 'B'],
   'aws.session_token': ['C', 'C', 'C'],
+  'aws.proxy_url': ['http://u:p@proxy:3128', 'http://u:p@proxy:3128', 'http://u:p@proxy:3128'],
   'aws.timeouts.connect': ['1s', '1s', 1000],
   'aws.timeouts.first_byte': ['2s', '2s', 2000],
   'aws.timeouts.idle': ['1h', '1h', 3_600_000],
@@ -174,7 +175,7 @@ test('loadConfig() returns nothing that can be changed', () => {
 const CANARY = 'canary-5up3r-s3cr3t'
 
 test('loadConfig() repeats no value where a secret belongs, or could have been meant to go', () => {
-  const loads = SPELLINGS.filter(({ option }) => ['secret', 'PEM', 'path', 'URL'].includes(OPTIONS.get(option)!.kind.name)).flatMap(({ key, variable }) => [
+  const loads = SPELLINGS.filter(({ option }) => ['secret', 'PEM', 'path', 'URL', 'proxy URL'].includes(OPTIONS.get(option)!.kind.name)).flatMap(({ key, variable }) => [
     load(key.split('.').reduceRight<unknown>((below, name) => ({ [name]: below }), { [CANARY]: CANARY })),
     load(key.split('.').reduceRight<unknown>((below, name) => ({ [name]: below }), [CANARY])),
     load(key.split('.').reduceRight<unknown>((below, name) => ({ [name]: below }), CANARY)),

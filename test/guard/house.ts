@@ -14,7 +14,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     toml: '', yaml: '', resp: '', prometheus: '',
   },
   {
-    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'fs http https timers/promises tls',
+    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'fs http https timers/promises tls types:stream',
     upstream: 'http http2 net tls', limits: '', policy: '', audit: '', usage: '', sso: '',
   },
   { proxy: 'crypto types:http types:stream' },

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createH2Server, type ServerHttp2Stream } from 'node:http2'
+import { createServer as createTlsServer } from 'node:https'
 import { type AddressInfo, type Socket } from 'node:net'
 import { once } from 'node:events'
 import { setTimeout } from 'node:timers/promises'
@@ -27,6 +28,11 @@ export interface Seen {
   readonly over: Promise<void>
 }
 
+interface Tls {
+  readonly key: string
+  readonly cert: string
+}
+
 export type Script = (seen: Seen, response: ServerResponse) => void
 
 /** Answers 200 with a small JSON body. */
@@ -50,24 +56,28 @@ export class FakeBedrock {
   #waiting: ((seen: Seen) => void)[] = []
   #listening: ((heard: Heard) => void)[] = []
   readonly #server: Server
-  #sessionToken: string | undefined
+  readonly #sessionToken: string | undefined
+  readonly #secure: boolean
 
-  constructor(sessionToken?: string) {
+  constructor(sessionToken?: string, tls?: Tls) {
     this.#sessionToken = sessionToken
-    this.#server = createServer((request, response) => void this.#take(request, response))
+    this.#secure = tls !== undefined
+    const take = (request: IncomingMessage, response: ServerResponse) => void this.#take(request, response)
+    this.#server = tls === undefined ? createServer(take) : createTlsServer({ ...tls, ALPNProtocols: ['h2', 'http/1.1'] }, take)
     const h2 = createH2Server()
     h2.on('session', (session) => session.on('error', () => undefined))
     h2.on('stream', (stream, headers, _flags, rawHeaders) => this.#hear(new Heard(stream as ServerHttp2Stream, headers, this.#verify(headers[':method']!, headers[':path']!, rawHeaders as unknown as string[], STREAMING_EVENTS), SECRET_ACCESS_KEY, REGION)))
-    const [serve] = this.#server.listeners('connection') as ((socket: Socket) => void)[]
-    this.#server.removeAllListeners('connection').on('connection', (socket: Socket) => {
+    const event = this.#secure ? 'secureConnection' : 'connection'
+    const [serve] = this.#server.listeners(event) as ((socket: Socket) => void)[]
+    this.#server.removeAllListeners(event).on(event, (socket: Socket) => {
       this.sockets.add(socket)
       socket.on('error', () => undefined).on('close', () => this.sockets.delete(socket))
       sniff(socket, 60_000, (socket, isH2) => isH2 ? h2.emit('connection', socket) : serve!.call(this.#server, socket))
     })
   }
 
-  static async start(sessionToken?: string): Promise<FakeBedrock> {
-    const bedrock = new FakeBedrock(sessionToken)
+  static async start(sessionToken?: string, tls?: Tls): Promise<FakeBedrock> {
+    const bedrock = new FakeBedrock(sessionToken, tls)
     bedrock.#server.listen(0, '127.0.0.1')
     await once(bedrock.#server, 'listening')
     return bedrock
@@ -78,7 +88,7 @@ export class FakeBedrock {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}`
+    return this.#secure ? `https://localhost:${this.port}` : `http://127.0.0.1:${this.port}`
   }
 
   /** The next request that comes. */
