@@ -1,3 +1,4 @@
+import { audit } from './audit.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
 import type { Command, Terminal } from './command.ts'
@@ -12,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['check', check],
   ['token', token],
   ['openapi', openapi],
+  ['audit', audit],
 ])
 
 /**

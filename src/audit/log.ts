@@ -1,0 +1,303 @@
+import type { KeyObject } from 'node:crypto'
+import type { Log } from '../log/index.ts'
+import { bodyOf, digest, type Event, type Head, nextLine, ORIGIN, readLine } from './chain.ts'
+import { AuditError } from './error.ts'
+import { type Disk, LogFile, nodeDisk } from './file.ts'
+import { headPath, keepHead, readHead } from './head.ts'
+import type { CallRecord, IntentRecord } from './record.ts'
+
+export interface AuditOptions {
+  readonly path: string
+  /**
+   * How soon lines are safe from a power cut: after `every` turn of the event loop that made some, or within an `interval`
+   * of a second. The end of this process alone, however sudden, costs the lines of one turn at most.
+   */
+  readonly fsync: 'every' | 'interval'
+  /** Whether calls go on while the log cannot be written. */
+  readonly fail: 'open' | 'closed'
+  /** Whether `begin` writes a line, too. */
+  readonly intent: boolean
+  readonly key: KeyObject | undefined
+}
+
+/** What the log needs of the world. */
+export interface AuditEvents {
+  readonly log: Log
+  /** Runs something again and again, until it is told to stop. */
+  readonly each: (intervalMs: number, run: () => unknown) => () => void
+  readonly disk?: Disk
+}
+
+const TICK_MS = 1000
+/** Every so many ticks the head goes into the log of the proxy, out of reach of those who can write this one. */
+const TICKS_PER_ANCHOR = 60
+// Some 10,000 lines: longer than any disk should pause.
+const MAX_QUEUED_CHARS = 8 * 1024 * 1024
+const NOTHING: Buffer = Buffer.alloc(0)
+
+/** The audit log: lines go to a file in one chain, which goes on over restarts and from file to file. */
+export class AuditLog {
+  readonly #options: AuditOptions
+  readonly #log: Log
+  readonly #disk: Disk
+  readonly #stopTicking: () => void
+  #file: LogFile
+  /** The last line in the file, the last that a power cut leaves, the last that `FILE.head` names. */
+  #written: Head
+  #safe: Head
+  #kept: Head
+  /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
+  #queue: string[] = []
+  #queued = 0
+  /** Whether the next line is the first of the file, and what finishes a line that stands in it. */
+  #opens: boolean
+  #rest = NOTHING
+  #trouble: string | undefined
+  #lost = 0
+  #lostBefore = 0
+  #committing = false
+  #settling: Promise<void> | undefined
+  #ticks = 0
+  #waiting: (() => void)[] = []
+
+  /**
+   * Opens the log and goes on with its chain. A line that a crash left unfinished is closed off by one that says so.
+   *
+   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_FOREIGN`, `AUDIT_HEAD_INVALID`
+   */
+  constructor(options: AuditOptions, { log, each, disk = nodeDisk }: AuditEvents) {
+    this.#options = options
+    this.#log = log
+    this.#disk = disk
+    this.#file = new LogFile(options.path, disk)
+    const { line, torn } = this.#file.tail()
+    // A line can be whole but for its end.
+    const last = lastLink(torn, options.key) ?? lastLink(line, options.key)
+    if (line !== undefined && last === undefined) throw new AuditError('AUDIT_FILE_FOREIGN', 'the last line of the audit log was changed, or written with another key; move the file and its head away to begin a new chain')
+    this.#kept = this.#keptHead()
+    this.#written = this.#safe = this.#continued(last)
+    this.#opens = last === undefined
+    if (torn.length > 0) this.#closeOff(torn)
+    this.#write()
+    this.#stopTicking = each(TICK_MS, () => this.#tick())
+  }
+
+  /** Whether calls may go on: not while the log fails and `fail` is `closed`. */
+  writable(): boolean {
+    return this.#options.fail === 'open' || (this.#trouble === undefined && !this.#full)
+  }
+
+  /** The last line in the file. */
+  get head(): Head {
+    return this.#written
+  }
+
+  /** Lines that were never written, since the start. */
+  get lost(): number {
+    return this.#lostBefore + this.#lost
+  }
+
+  /**
+   * To be asked right before a call goes up: whether it may. With `intent` its line is then as safe as `fsync` says.
+   */
+  begin(intent: IntentRecord): boolean | Promise<boolean> {
+    if (!this.#options.intent || !this.writable()) return this.writable()
+    this.#add('intent', intent)
+    if (this.#options.fsync === 'every' && this.#trouble === undefined) return new Promise((resolve) => this.#waiting.push(() => resolve(this.writable())))
+    this.#flush()
+    return this.writable()
+  }
+
+  /** Writes down a call at its end. Never throws. */
+  end(call: CallRecord): void {
+    this.#add('call', call)
+  }
+
+  /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */
+  reopen(): string | undefined {
+    this.#write()
+    try {
+      const file = new LogFile(this.#options.path, this.#disk)
+      const old = this.#file
+      this.#file = file
+      this.#opens = file.empty
+      this.#rest = NOTHING
+      old.sync().catch(() => undefined).finally(() => void old.close())
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  /** Writes what is left. Lines that come later are lost. */
+  async close(): Promise<void> {
+    // The last answers may have ended in this very turn.
+    await new Promise((resolve) => setImmediate(resolve))
+    this.#stopTicking()
+    await this.#settling
+    await this.#settle()
+    this.#anchor()
+    await this.#file.close()
+  }
+
+  get #full(): boolean {
+    return this.#queued > MAX_QUEUED_CHARS
+  }
+
+  #add(event: Event, fields: object): void {
+    if (this.#full) return void this.#lost++
+    if (this.#queue.length === 0) setImmediate(this.#flush)
+    this.#noteLoss()
+    this.#push(event, fields)
+  }
+
+  /** Ends a line that a crash left unfinished. It can be whole but for its end. */
+  #closeOff(torn: Buffer): void {
+    this.#rest = Buffer.from('\n')
+    if (lastLink(torn, this.#options.key) === undefined) this.#push('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
+    this.#log.warn('the last line of the audit log was torn', { bytes: torn.length })
+  }
+
+  #noteLoss(): void {
+    if (this.#lost === 0) return
+    this.#push('lost', { lines: this.#lost })
+    this.#lostBefore += this.#lost
+    this.#lost = 0
+  }
+
+  #push(event: Event, fields: object): void {
+    const body = bodyOf(event, fields)
+    this.#queue.push(body)
+    this.#queued += body.length
+  }
+
+  readonly #flush = (): void => {
+    // In trouble the next try is the tick's; while a commit is under way the lines of many turns become the next one.
+    if (this.#trouble !== undefined || this.#committing) return
+    if (this.#write() && this.#options.fsync === 'every') void this.#commit()
+  }
+
+  /** @returns Whether all lines are in the file. */
+  #write(): boolean {
+    const [rest, heads] = [this.#rest, [] as Head[]]
+    let [text, head] = ['', this.#written]
+    for (const body of this.#queue) {
+      const next = nextLine(head, body, this.#opens && heads.length === 0, this.#options.key)
+      heads.push(head = next.head)
+      text += next.line
+    }
+    const lines = Buffer.from(text)
+    const { bytes, error } = this.#file.append(rest.length === 0 ? lines : Buffer.concat([rest, lines]))
+    this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advance(lines, bytes - rest.length, heads)
+    if (error !== undefined) this.#fail(error)
+    return error === undefined
+  }
+
+  /** Takes lines that are in the file from the queue. @returns What is left of the one in which the file ends. */
+  #advance(lines: Buffer, standing: number, heads: readonly Head[]): Buffer {
+    const end = standing === 0 ? 0 : lines.indexOf(10, standing - 1) + 1
+    let count = 0
+    for (let i = lines.indexOf(10); i >= 0 && i < end; i = lines.indexOf(10, i + 1)) count++
+    if (count === 0) return NOTHING
+    this.#written = heads[count - 1]!
+    this.#opens = false
+    for (const body of this.#queue.splice(0, count)) this.#queued -= body.length
+    return lines.subarray(standing, end)
+  }
+
+  async #commit(): Promise<void> {
+    this.#committing = true
+    const waiting = this.#waiting.splice(0)
+    await this.#sync()
+    this.#committing = false
+    for (const go of waiting) go()
+    if (this.#queue.length > 0 || this.#waiting.length > 0) this.#flush()
+  }
+
+  /** @returns Whether all lines in the file are safe. */
+  async #sync(): Promise<boolean> {
+    const written = this.#written
+    if (written === this.#safe) return true
+    try {
+      await this.#file.sync()
+      this.#safe = written
+      return true
+    } catch (error) {
+      this.#fail(error as Error)
+      return false
+    }
+  }
+
+  async #keep(): Promise<void> {
+    const safe = this.#safe
+    if (safe === this.#kept) return
+    try {
+      await keepHead(headPath(this.#options.path), safe, this.#options.key)
+      this.#kept = safe
+    } catch (error) {
+      this.#log.error('the head of the audit log cannot be kept', { error: (error as NodeJS.ErrnoException).code })
+    }
+  }
+
+  #tick(): Promise<void> {
+    if (this.#file.gone && !this.#replace()) return Promise.resolve()
+    if (++this.#ticks % TICKS_PER_ANCHOR === 0) this.#anchor()
+    // A disk may take longer than a tick.
+    return this.#settling ??= this.#settle().finally(() => { this.#settling = undefined })
+  }
+
+  /** Brings all there is to the disk, and ends the trouble where that works again. */
+  async #settle(): Promise<void> {
+    const good = this.#write() && await this.#sync()
+    if (good && this.#trouble !== undefined) {
+      this.#trouble = undefined
+      this.#log.warn('the audit log can be written again', { lost: this.lost })
+      this.#noteLoss()
+      this.#write()
+    }
+    await this.#keep()
+  }
+
+  #anchor(): void {
+    const { seq, hash } = this.#written
+    this.#log.info('audit head', { seq, hash, lost: this.lost })
+  }
+
+  /** The file was deleted. What was in it is lost; the gap shows where it was. */
+  #replace(): boolean {
+    this.#fail(Object.assign(new Error('the audit log was deleted'), { code: 'ENOENT' }))
+    const problem = this.reopen()
+    return problem === undefined
+  }
+
+  #fail(error: NodeJS.ErrnoException): void {
+    if (this.#trouble === undefined) this.#log.error('the audit log cannot be written', { error: error.code ?? error.message, calls: this.#options.fail === 'open' ? 'go on' : 'are refused' })
+    this.#trouble = error.code ?? error.message
+    for (const go of this.#waiting.splice(0)) go()
+  }
+
+  #keptHead(): Head {
+    try {
+      return readHead(headPath(this.#options.path), this.#options.key)
+    } catch (error) {
+      if (error instanceof AuditError && error.code === 'AUDIT_FILE_UNUSABLE') return ORIGIN
+      throw error
+    }
+  }
+
+  /**
+   * Where the chain goes on. The head is kept after the lines are safe, so a head beyond the last line means that lines were
+   * taken away: to go on from it leaves the gap to be seen.
+   */
+  #continued(last: Head | undefined): Head {
+    const kept = this.#kept
+    if (last === undefined || kept.seq < last.seq) return last ?? kept
+    if (kept.hash !== last.hash) this.#log.error('the audit log does not reach to its head: lines were removed', { last: last.seq, head: kept.seq })
+    return kept
+  }
+}
+
+function lastLink(line: Buffer | undefined, key: KeyObject | undefined): Head | undefined {
+  const link = line && readLine(line, key)
+  return link?.intact === true ? { seq: link.seq, hash: link.hash } : undefined
+}

@@ -1,0 +1,66 @@
+/**
+ * What is written of every call at its end; the order of the fields is the order in the line.
+ * Never a prompt, never a token: nothing here comes from a body but counts.
+ */
+export interface CallRecord {
+  /** When it began, as ISO 8601 in UTC. */
+  readonly time: string
+  readonly request_id: string
+  readonly user: string | undefined
+  readonly issuer: string | undefined
+  readonly groups: readonly string[] | undefined
+  /** Address of the peer. */
+  readonly source: string
+  readonly method: string
+  readonly operation: string | undefined
+  readonly model: string | undefined
+  /** What the client got, or was to get. */
+  readonly status: number | undefined
+  /** Who could have done better; absent where nothing failed. */
+  readonly failed: 'client' | 'proxy' | 'upstream' | undefined
+  readonly error: string | undefined
+  /** Why it went up more than once, where it did: it may have been paid for twice. */
+  readonly retried: string | undefined
+  readonly bytes_in: number
+  readonly bytes_out: number
+  readonly input_tokens?: number | undefined
+  readonly output_tokens?: number | undefined
+  readonly cache_read_tokens?: number | undefined
+  readonly cache_write_tokens?: number | undefined
+  /** The counts are of what was seen before the call was broken off. */
+  readonly partial?: boolean | undefined
+  readonly cost_usd?: number | undefined
+  /** From the request's head to the first byte of the answer. */
+  readonly first_byte_ms?: number | undefined
+  /** From sending the request to AWS, retries included, to the head of its answer. */
+  readonly upstream_ms?: number | undefined
+  readonly duration_ms: number
+  readonly aws_request_id: string | undefined
+  /** The policy rule that decided. */
+  readonly rule?: string | undefined
+  /** The session that a client such as Claude Code says its calls belong to. */
+  readonly session_id: string | undefined
+}
+
+/** What is written before a call goes up, so that not even a crash can hide it. */
+export type IntentRecord = Pick<CallRecord, 'time' | 'request_id' | 'user' | 'issuer' | 'source' | 'operation' | 'model'>
+
+// A stranger chooses names and ids; the longest that means anything is the ARN of a model.
+const MAX_TEXT = 1024
+const MAX_GROUP = 256
+const MAX_GROUPS = 64
+
+/** The record as it may stand in a line: no text longer than a line should bear. */
+export function bounded<R extends object>(record: R): R {
+  let short = record
+  for (const name in record) {
+    const value: unknown = record[name]
+    if (typeof value === 'string' && value.length > MAX_TEXT) short = { ...short, [name]: cut(value, MAX_TEXT) }
+    else if (Array.isArray(value) && (value.length > MAX_GROUPS || value.some((group) => String(group).length > MAX_GROUP))) {
+      short = { ...short, [name]: value.slice(0, MAX_GROUPS).map((group) => cut(String(group), MAX_GROUP)) }
+    }
+  }
+  return short
+}
+
+const cut = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max)}…` : text)
