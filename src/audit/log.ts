@@ -188,21 +188,31 @@ export class AuditLog {
     }
     const lines = Buffer.from(text)
     const { bytes, error } = this.#file.append(rest.length === 0 ? lines : Buffer.concat([rest, lines]))
-    this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advance(lines, bytes - rest.length, heads)
-    if (error !== undefined) this.#fail(error)
-    return error === undefined
+    if (error === undefined) return this.#advance(heads)
+    this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advanceTo(bytes - rest.length, lines, heads)
+    return this.#fail(error)
   }
 
-  /** Takes lines that are in the file from the queue. @returns What is left of the one in which the file ends. */
-  #advance(lines: Buffer, standing: number, heads: readonly Head[]): Buffer {
-    const end = standing === 0 ? 0 : lines.indexOf(10, standing - 1) + 1
-    let count = 0
-    for (let i = lines.indexOf(10); i >= 0 && i < end; i = lines.indexOf(10, i + 1)) count++
-    if (count === 0) return NOTHING
-    this.#written = heads[count - 1]!
+  /** Everything is in the file. */
+  #advance(heads: readonly Head[]): true {
+    this.#rest = NOTHING
+    if (heads.length === 0) return true
+    this.#written = heads.at(-1)!
     this.#opens = false
-    for (const body of this.#queue.splice(0, count)) this.#queued -= body.length
-    return lines.subarray(standing, end)
+    this.#queue = []
+    this.#queued = 0
+    return true
+  }
+
+  /** So many bytes are in the file. @returns What is left of the line in which they end. */
+  #advanceTo(bytes: number, lines: Buffer, heads: readonly Head[]): Buffer {
+    const end = bytes === 0 ? 0 : lines.indexOf(10, bytes - 1) + 1
+    const count = lines.toString('latin1', 0, end).split('\n').length - 1
+    const waiting = this.#queue.slice(count)
+    this.#advance(heads.slice(0, count))
+    this.#queue = waiting
+    this.#queued = waiting.join('').length
+    return lines.subarray(bytes, end)
   }
 
   async #commit(): Promise<void> {
@@ -223,8 +233,7 @@ export class AuditLog {
       this.#safe = written
       return true
     } catch (error) {
-      this.#fail(error as Error)
-      return false
+      return this.#fail(error as Error)
     }
   }
 
@@ -270,10 +279,11 @@ export class AuditLog {
     return problem === undefined
   }
 
-  #fail(error: NodeJS.ErrnoException): void {
+  #fail(error: NodeJS.ErrnoException): false {
     if (this.#trouble === undefined) this.#log.error('the audit log cannot be written', { error: error.code ?? error.message, calls: this.#options.fail === 'open' ? 'go on' : 'are refused' })
     this.#trouble = error.code ?? error.message
     for (const go of this.#waiting.splice(0)) go()
+    return false
   }
 
   #keptHead(): Head {

@@ -64,7 +64,7 @@ function asCsv(rows: readonly UsageRow[]): string {
 /** RFC 4180. A text that a spreadsheet would run as a formula gets an apostrophe before it. */
 function csvCell(cell: string): string {
   const harmless = /^[=+\-@]/.test(cell) && Number.isNaN(Number(cell)) ? `'${cell}` : cell
-  return /[",;']/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
+  return /[",;]/.test(harmless) ? `"${harmless.replaceAll('"', '""')}"` : harmless
 }
 
 function asTable(rows: readonly UsageRow[]): string {
