@@ -1,8 +1,9 @@
 import type { KeyObject } from 'node:crypto'
 import type { Log } from '../log/index.ts'
-import { bodyOf, digest, type Event, type Head, nextLine, ORIGIN, readLine } from './chain.ts'
+import { type Event, type Head, ORIGIN } from './chain.ts'
+import { ChainedFile } from './chained.ts'
 import { AuditError } from './error.ts'
-import { type Disk, LogFile, nodeDisk } from './file.ts'
+import { type Disk, nodeDisk } from './file.ts'
 import { headPath, keepHead, readHead } from './head.ts'
 import type { CallRecord, IntentRecord } from './record.ts'
 
@@ -33,25 +34,16 @@ const TICK_MS = 1000
 const TICKS_PER_ANCHOR = 60
 // Some 10,000 lines: longer than any disk should pause.
 const MAX_QUEUED_CHARS = 8 * 1024 * 1024
-const NOTHING: Buffer = Buffer.alloc(0)
 
 /** The audit log: lines go to a file in one chain, which goes on over restarts and from file to file. */
 export class AuditLog {
   readonly #options: AuditOptions
   readonly #log: Log
-  readonly #disk: Disk
   readonly #stopTicking: () => void
-  #file: LogFile
-  /** The last line in the file, the last that a power cut leaves, the last that `FILE.head` names. */
-  #written: Head
+  readonly #file: ChainedFile
+  /** The last line that a power cut leaves, and the last that `FILE.head` names. */
   #safe: Head
-  #kept: Head
-  /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
-  #queue: string[] = []
-  #queued = 0
-  /** Whether the next line is the first of the file, and what finishes a line that stands in it. */
-  #opens: boolean
-  #rest = NOTHING
+  #kept: Head = ORIGIN
   #trouble: string | undefined
   #lost = 0
   #lostBefore = 0
@@ -68,16 +60,9 @@ export class AuditLog {
   constructor(options: AuditOptions, { log, each, disk = nodeDisk }: AuditEvents) {
     this.#options = options
     this.#log = log
-    this.#disk = disk
-    this.#file = new LogFile(options.path, disk)
-    const { line, torn } = this.#file.tail()
-    // A line can be whole but for its end.
-    const last = lastLink(torn, options.key) ?? lastLink(line, options.key)
-    if (line !== undefined && last === undefined) throw new AuditError('AUDIT_FILE_FOREIGN', 'the last line of the audit log was changed, or written with another key; move the file and its head away to begin a new chain')
-    this.#kept = this.#keptHead()
-    this.#written = this.#safe = this.#continued(last)
-    this.#opens = last === undefined
-    if (torn.length > 0) this.#closeOff(torn)
+    this.#file = new ChainedFile(options.path, options.key, disk, (last) => this.#continued(last))
+    this.#safe = this.#file.written
+    if (this.#file.tornBytes > 0) log.warn('the last line of the audit log was torn', { bytes: this.#file.tornBytes })
     this.#write()
     this.#stopTicking = each(TICK_MS, () => this.#tick())
   }
@@ -89,7 +74,7 @@ export class AuditLog {
 
   /** The last line in the file. */
   get head(): Head {
-    return this.#written
+    return this.#file.written
   }
 
   /** Lines that were never written, since the start. */
@@ -115,18 +100,7 @@ export class AuditLog {
 
   /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */
   reopen(): string | undefined {
-    this.#write()
-    try {
-      const file = new LogFile(this.#options.path, this.#disk)
-      const old = this.#file
-      this.#file = file
-      this.#opens = file.empty
-      this.#rest = NOTHING
-      old.sync().catch(() => undefined).finally(() => void old.close())
-      return undefined
-    } catch (error) {
-      return (error as Error).message
-    }
+    return this.#file.reopen()
   }
 
   /** Writes what is left. Lines that come later are lost. */
@@ -141,34 +115,21 @@ export class AuditLog {
   }
 
   get #full(): boolean {
-    return this.#queued > MAX_QUEUED_CHARS
+    return this.#file.queued > MAX_QUEUED_CHARS
   }
 
   #add(event: Event, fields: object): void {
     if (this.#full) return void this.#lost++
-    if (this.#queue.length === 0) setImmediate(this.#flush)
+    if (this.#file.queued === 0) setImmediate(this.#flush)
     this.#noteLoss()
-    this.#push(event, fields)
-  }
-
-  /** Ends a line that a crash left unfinished. It can be whole but for its end. */
-  #closeOff(torn: Buffer): void {
-    this.#rest = Buffer.from('\n')
-    if (lastLink(torn, this.#options.key) === undefined) this.#push('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
-    this.#log.warn('the last line of the audit log was torn', { bytes: torn.length })
+    this.#file.add(event, fields)
   }
 
   #noteLoss(): void {
     if (this.#lost === 0) return
-    this.#push('lost', { lines: this.#lost })
+    this.#file.add('lost', { lines: this.#lost })
     this.#lostBefore += this.#lost
     this.#lost = 0
-  }
-
-  #push(event: Event, fields: object): void {
-    const body = bodyOf(event, fields)
-    this.#queue.push(body)
-    this.#queued += body.length
   }
 
   readonly #flush = (): void => {
@@ -179,40 +140,8 @@ export class AuditLog {
 
   /** @returns Whether all lines are in the file. */
   #write(): boolean {
-    const [rest, heads] = [this.#rest, [] as Head[]]
-    let [text, head] = ['', this.#written]
-    for (const body of this.#queue) {
-      const next = nextLine(head, body, this.#opens && heads.length === 0, this.#options.key)
-      heads.push(head = next.head)
-      text += next.line
-    }
-    const lines = Buffer.from(text)
-    const { bytes, error } = this.#file.append(rest.length === 0 ? lines : Buffer.concat([rest, lines]))
-    if (error === undefined) return this.#advance(heads)
-    this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advanceTo(bytes - rest.length, lines, heads)
-    return this.#fail(error)
-  }
-
-  /** Everything is in the file. */
-  #advance(heads: readonly Head[]): true {
-    this.#rest = NOTHING
-    if (heads.length === 0) return true
-    this.#written = heads.at(-1)!
-    this.#opens = false
-    this.#queue = []
-    this.#queued = 0
-    return true
-  }
-
-  /** So many bytes are in the file. @returns What is left of the line in which they end. */
-  #advanceTo(bytes: number, lines: Buffer, heads: readonly Head[]): Buffer {
-    const end = bytes === 0 ? 0 : lines.indexOf(10, bytes - 1) + 1
-    const count = lines.toString('latin1', 0, end).split('\n').length - 1
-    const waiting = this.#queue.slice(count)
-    this.#advance(heads.slice(0, count))
-    this.#queue = waiting
-    this.#queued = waiting.join('').length
-    return lines.subarray(bytes, end)
+    const error = this.#file.write()
+    return error === undefined || this.#fail(error)
   }
 
   async #commit(): Promise<void> {
@@ -221,12 +150,12 @@ export class AuditLog {
     await this.#sync()
     this.#committing = false
     for (const go of waiting) go()
-    if (this.#queue.length > 0 || this.#waiting.length > 0) this.#flush()
+    if (this.#file.queued > 0 || this.#waiting.length > 0) this.#flush()
   }
 
   /** @returns Whether all lines in the file are safe. */
   async #sync(): Promise<boolean> {
-    const written = this.#written
+    const { written } = this.#file
     if (written === this.#safe) return true
     try {
       await this.#file.sync()
@@ -268,15 +197,14 @@ export class AuditLog {
   }
 
   #anchor(): void {
-    const { seq, hash } = this.#written
+    const { seq, hash } = this.#file.written
     this.#log.info('audit head', { seq, hash, lost: this.lost })
   }
 
   /** The file was deleted. What was in it is lost; the gap shows where it was. */
   #replace(): boolean {
     this.#fail(Object.assign(new Error('the audit log was deleted'), { code: 'ENOENT' }))
-    const problem = this.reopen()
-    return problem === undefined
+    return this.reopen() === undefined
   }
 
   #fail(error: NodeJS.ErrnoException): false {
@@ -300,14 +228,9 @@ export class AuditLog {
    * taken away: to go on from it leaves the gap to be seen.
    */
   #continued(last: Head | undefined): Head {
-    const kept = this.#kept
+    const kept = this.#kept = this.#keptHead()
     if (last === undefined || kept.seq < last.seq) return last ?? kept
     if (kept.hash !== last.hash) this.#log.error('the audit log does not reach to its head: lines were removed', { last: last.seq, head: kept.seq })
     return kept
   }
-}
-
-function lastLink(line: Buffer | undefined, key: KeyObject | undefined): Head | undefined {
-  const link = line && readLine(line, key)
-  return link?.intact === true ? { seq: link.seq, hash: link.hash } : undefined
 }

@@ -1,0 +1,134 @@
+import type { KeyObject } from 'node:crypto'
+import { bodyOf, digest, type Event, type Head, nextLine, readLine } from './chain.ts'
+import { AuditError } from './error.ts'
+import { type Disk, LogFile } from './file.ts'
+
+const NOTHING: Buffer = Buffer.alloc(0)
+
+/** A file, or one after the other, that holds a chain of lines. */
+export class ChainedFile {
+  readonly #path: string
+  readonly #key: KeyObject | undefined
+  readonly #disk: Disk
+  #file: LogFile
+  #written: Head
+  /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
+  #queue: string[] = []
+  #queued = 0
+  /** Whether the next line is the first of the file, and what finishes a line that stands in it. */
+  #opens: boolean
+  #rest = NOTHING
+  /** The bytes of a line that a crash left unfinished. */
+  readonly tornBytes: number
+
+  /**
+   * Opens the file; what a crash left unfinished in it is closed off by a line that says so.
+   *
+   * @param continued - Where the chain goes on, given the last line of the file.
+   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_FOREIGN`
+   */
+  constructor(path: string, key: KeyObject | undefined, disk: Disk, continued: (last: Head | undefined) => Head) {
+    this.#path = path
+    this.#key = key
+    this.#disk = disk
+    this.#file = new LogFile(path, disk)
+    const { line, torn } = this.#file.tail()
+    // A line can be whole but for its end.
+    const whole = lastLink(torn, key)
+    const last = whole ?? lastLink(line, key)
+    if (line !== undefined && last === undefined) throw new AuditError('AUDIT_FILE_FOREIGN', 'the last line of the audit log was changed, or written with another key; move the file and its head away to begin a new chain')
+    this.#written = continued(last)
+    this.#opens = last === undefined
+    this.tornBytes = torn.length
+    if (torn.length === 0) return
+    this.#rest = Buffer.from('\n')
+    if (whole === undefined) this.add('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
+  }
+
+  /** The last line in the file. */
+  get written(): Head {
+    return this.#written
+  }
+
+  /** Characters that are to be written, 0 where nothing is. */
+  get queued(): number {
+    return this.#queued
+  }
+
+  /** Whether the file was deleted: what is written now is nowhere. */
+  get gone(): boolean {
+    return this.#file.gone
+  }
+
+  /** Has a line written with the next `write()`. */
+  add(event: Event, fields: object): void {
+    const body = bodyOf(event, fields)
+    this.#queue.push(body)
+    this.#queued += body.length
+  }
+
+  /** Writes what was added. What is returned kept the rest of it from the file; it is written the next time. */
+  write(): Error | undefined {
+    const [rest, heads] = [this.#rest, [] as Head[]]
+    let [text, head] = ['', this.#written]
+    for (const body of this.#queue) {
+      const next = nextLine(head, body, this.#opens && heads.length === 0, this.#key)
+      heads.push(head = next.head)
+      text += next.line
+    }
+    const lines = Buffer.from(text)
+    const { bytes, error } = this.#file.append(rest.length === 0 ? lines : Buffer.concat([rest, lines]))
+    if (error === undefined) this.#advance(heads)
+    else this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advanceTo(bytes - rest.length, lines, heads)
+    return error
+  }
+
+  sync(): Promise<void> {
+    return this.#file.sync()
+  }
+
+  /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */
+  reopen(): string | undefined {
+    this.write()
+    try {
+      const [old, file] = [this.#file, new LogFile(this.#path, this.#disk)]
+      this.#file = file
+      this.#opens = file.empty
+      this.#rest = NOTHING
+      old.sync().catch(() => undefined).finally(() => void old.close())
+      return undefined
+    } catch (error) {
+      return (error as Error).message
+    }
+  }
+
+  close(): Promise<void> {
+    return this.#file.close()
+  }
+
+  /** Everything is in the file. */
+  #advance(heads: readonly Head[]): void {
+    this.#rest = NOTHING
+    if (heads.length === 0) return
+    this.#written = heads.at(-1)!
+    this.#opens = false
+    this.#queue = []
+    this.#queued = 0
+  }
+
+  /** So many bytes are in the file. @returns What is left of the line in which they end. */
+  #advanceTo(bytes: number, lines: Buffer, heads: readonly Head[]): Buffer {
+    const end = bytes === 0 ? 0 : lines.indexOf(10, bytes - 1) + 1
+    const count = lines.toString('latin1', 0, end).split('\n').length - 1
+    const waiting = this.#queue.slice(count)
+    this.#advance(heads.slice(0, count))
+    this.#queue = waiting
+    this.#queued = waiting.join('').length
+    return lines.subarray(bytes, end)
+  }
+}
+
+function lastLink(line: Buffer | undefined, key: KeyObject | undefined): Head | undefined {
+  const link = line && readLine(line, key)
+  return link?.intact === true ? { seq: link.seq, hash: link.hash } : undefined
+}
