@@ -28,8 +28,8 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
   const { house, client, credentials, live, revocations } = furnish(setup, env, log, () => door.closing)
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   const base = config.server.base_path
-  const pages = { checks, tls: setup.tls !== undefined, basePath: base }
-  const door: Door = new Door(doorOptions(setup), (exchange) => {
+  const pages = { log, checks, tls: setup.tls !== undefined, basePath: base }
+  const door: Door = new Door(doorOptions(setup), log, (exchange) => {
     const path = pathBelow(exchange, base)
     if (path === undefined || !servePage(exchange, path, pages)) void handle(exchange, house)
   })

@@ -15,6 +15,8 @@ export type RefusalCode =
   | 'BODY_INCOMPLETE'
   | 'BAD_EVENT'
   | 'EXPECTATION_UNKNOWN'
+  | 'UNREADABLE'
+  | 'HEAD_TIMEOUT'
   | 'MODEL_NOT_ALLOWED'
   | 'SESSION_TOO_LONG'
   | 'NO_AWS_CREDENTIALS'
@@ -88,6 +90,8 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   HTTP_TOO_MANY_HEADERS: { ...validation('The request has too many or too large headers.'), status: 431 },
   UNKNOWN_OPERATION: { status: 404, type: 'UnknownOperationException', message: 'There is no such operation.', culprit: 'client' },
   UNKNOWN_METHOD: { status: 405, type: 'UnknownOperationException', message: 'The operation does not know this method.', culprit: 'client' },
+  UNREADABLE: validation('The request could not be read.'),
+  HEAD_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request did not arrive in time.', culprit: 'client' },
   EXPECTATION_UNKNOWN: { ...validation('Only "100-continue" can be expected.'), status: 417 },
   BODY_TOO_LARGE: { ...validation('The request body is too large.'), status: 413 },
   BODY_NOT_ALLOWED: validation('The operation takes no request body.'),

@@ -4,12 +4,13 @@ import { createServer as createH2Server, type Http2Server, type ServerHttp2Sessi
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https'
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
-import type { Network } from '../http/index.ts'
+import { type Network, sourceOf } from '../http/index.ts'
+import type { Log } from '../log/index.ts'
 import type { Exchange } from '../proxy/index.ts'
 import { type Certificate, contextOf } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange } from './h2.ts'
-import { refuse, refuseBroken, refuseConnection } from './refusal.ts'
+import { addressOf, refuse, refuseBroken, refuseConnection, reportBroken } from './refusal.ts'
 import { keepSession } from './session.ts'
 import { sniff } from './sniff.ts'
 import type { Terms } from './terms.ts'
@@ -42,6 +43,7 @@ const SWEEP_MS = 300
 export class Door {
   readonly #options: DoorOptions
   readonly #terms: Terms
+  readonly #log: Log
   readonly #h1: Server
   readonly #h2: Http2Server
   /** Every connection, from its first moment: the http server itself does not know one before its first request. */
@@ -51,8 +53,9 @@ export class Door {
   #draining = false
   #closing = false
 
-  constructor(options: DoorOptions, handler: Handler) {
+  constructor(options: DoorOptions, log: Log, handler: Handler) {
     this.#options = options
+    this.#log = log
     this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.keepAliveMs, lastAnswer: () => this.#draining }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
@@ -115,6 +118,7 @@ export class Door {
       maxHeaderSize: maxHeaderBytes, requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: false,
       rejectNonStandardBodyWrites: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, highWaterMark: 65_536,
     }
+    const log = this.#log
     const server = tls === undefined
       ? createServer(options)
       : createTlsServer({
@@ -126,11 +130,13 @@ export class Door {
     server.maxConnections = maxConnections
     const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
       new Http1Exchange(request, response, randomUUID(), awaitsContinue, this.#terms)
-    server.on('request', (request, response) => inTurn(response, () => handler(exchange(request, response))))
-    server.on('checkContinue', (request, response) => inTurn(response, () => handler(exchange(request, response, true))))
-    server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN'))
-    server.on('clientError', refuseBroken)
-    server.on('connect', (_request, socket: Socket) => refuseConnection(socket, 'UNKNOWN_METHOD'))
+    server.on('request', (request, response) => inTurn(response, log, () => handler(exchange(request, response))))
+    server.on('checkContinue', (request, response) => inTurn(response, log, () => handler(exchange(request, response, true))))
+    server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN', log))
+    server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, log))
+    server.on('connect', ({ method, rawHeaders }, socket: Socket) => {
+      refuseConnection(socket, 'UNKNOWN_METHOD', log, { method: method!, source: sourceOf(socket.remoteAddress ?? '', rawHeaders, this.#terms.trustedProxies) })
+    })
     return server
   }
 
@@ -143,7 +149,7 @@ export class Door {
     server.on('stream', (stream, headers, flags, rawHeaders) => {
       const exchange = new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), this.#terms)
       // The setting is advice, and what comes before its acknowledgement is not measured by it.
-      if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS')
+      if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS', this.#log)
       else handler(exchange)
     })
     return server
@@ -153,7 +159,11 @@ export class Door {
     const { headerMs, keepAliveMs } = this.#options
     // The http server keeps half-closed connections for its own reasons; a session would never learn that its client left.
     socket.allowHalfOpen = false
+    const source = addressOf(socket)
     this.#h2.once('session', (session) => {
+      session.on('error', ({ code, message }: Error & { code?: string }) => {
+        if (code === 'ERR_HTTP2_ERROR') reportBroken(source, message, this.#log)
+      })
       this.#sessions.set(socket, session)
       socket.once('close', () => this.#sessions.delete(socket))
       keepSession(session, socket, headerMs, keepAliveMs)
@@ -173,6 +183,8 @@ export class Door {
     }
     this.#h1.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
+      // Asked for now, it is still known when a handshake has failed.
+      void socket.remoteAddress
       socket.once('close', () => this.#sockets.delete(socket))
     })
     this.#h1.on(event, (socket: Socket) => {
@@ -193,12 +205,16 @@ function listBytes(rawHeaders: readonly string[]): number {
  * Of the requests that come in one go on a connection only the first is at work: the others wait until it is answered.
  * A connection costs no more than one call that way, and what its client leaves behind has not begun.
  */
-function inTurn(response: ServerResponse, serve: () => void): void {
+function inTurn(response: ServerResponse, log: Log, serve: () => void): void {
   if (response.socket !== null) return serve()
   const { socket } = response.req
   const waiting = (WAITING.get(socket) ?? 0) + 1
   // A few bytes each of the client's, some thousand of ours.
-  if (waiting > MAX_WAITING) return void socket.destroy()
+  if (waiting > MAX_WAITING) {
+    // Those that came in the same go with it are still handed out.
+    if (!socket.destroyed) reportBroken(addressOf(socket), 'too many requests wait on one connection', log)
+    return void socket.destroy()
+  }
   WAITING.set(socket, waiting)
   response.once('socket', () => {
     WAITING.set(socket, WAITING.get(socket)! - 1)

@@ -1,4 +1,5 @@
 import { HttpError, type RequestFields, requestFields } from '../http/index.ts'
+import type { Log } from '../log/index.ts'
 import { type Exchange, openApi, type ProblemCode } from '../proxy/index.ts'
 import { refuse } from './refusal.ts'
 import { setupText } from './snippets.ts'
@@ -8,6 +9,7 @@ export type ReadinessChecks = ReadonlyMap<string, () => boolean>
 
 /** What the pages tell of. */
 export interface PageSources {
+  readonly log: Log
   readonly checks: ReadinessChecks
   readonly tls: boolean
   readonly basePath: string
@@ -22,7 +24,7 @@ export function servePage(exchange: Exchange, path: string, sources: PageSources
   const page = PAGES.get(path)
   if (page === undefined) return false
   const fields = fieldsOf(exchange)
-  if (typeof fields === 'string') refuse(exchange, fields, fields === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
+  if (typeof fields === 'string') refuse(exchange, fields, sources.log, fields === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
   else send(exchange, page(sources, fields))
   return true
 }

@@ -1,38 +1,70 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { TLSSocket } from 'node:tls'
+import { sourceOf } from '../http/index.ts'
+import type { Log } from '../log/index.ts'
 import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS } from '../proxy/index.ts'
 
-/** Answers a request that the proxy never gets to see. */
-export function refuse(exchange: Exchange, code: ProblemCode, allow?: string): void {
+/** Answers a request that the proxy never gets to see, and writes its line in the log. */
+export function refuse(exchange: Exchange, code: ProblemCode, log: Log, allow?: string): void {
   const { fields, body } = problemAnswer(PROBLEMS[code], exchange.id, { allow })
   exchange.answer(PROBLEMS[code].status, fields, body)
+  report(log, exchange, code)
 }
 
-const BROKEN: ReadonlyMap<string | undefined, ProblemCode> = new Map<string | undefined, ProblemCode>([
+const BROKEN: ReadonlyMap<string, ProblemCode> = new Map<string, ProblemCode>([
   ['HPE_HEADER_OVERFLOW', 'HTTP_TOO_MANY_HEADERS'],
-  ['ERR_HTTP_REQUEST_TIMEOUT', 'BODY_TIMEOUT'],
+  ['ERR_HTTP_REQUEST_TIMEOUT', 'HEAD_TIMEOUT'],
 ])
 
 /** What node:http itself cannot or will not read. The connection ends; nothing of what was sent is repeated. */
-export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket): void {
+export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket, log: Log): void {
+  const { code = '' } = error
+  if (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuseConnection(socket, BROKEN.get(code) ?? 'UNREADABLE', log, { detail: code })
   // A connection that broke, or a handshake that did: there is no way to say anything.
-  const isHttp = error.code?.startsWith('HPE_') === true || error.code === 'ERR_HTTP_REQUEST_TIMEOUT'
-  if (!isHttp) return void socket.destroy()
-  refuseConnection(socket, BROKEN.get(error.code) ?? 'HTTP_BAD_FRAMING')
+  const { authorizationError, _parent = socket } = socket as TLSSocket & { readonly _parent?: Socket }
+  const detail = code.startsWith('ERR_SSL_') ? code : authorizationError
+  if (detail) log.info('handshake', { source: addressOf(_parent), failed: 'client', detail: String(detail) })
+  socket.destroy()
 }
 
-/** Writes a refusal where there is no request to answer, and ends the connection. */
-export function refuseConnection(socket: Socket, code: ProblemCode): void {
-  if (!socket.writable || isAnswering(socket)) return void socket.destroy()
+/** Writes a refusal where there is no request to answer, and ends the connection: one line in the log for each. */
+export function refuseConnection(socket: Socket, code: ProblemCode, log: Log, more: { readonly method?: string; readonly source?: string; readonly detail?: string }): void {
+  // What comes after a refusal, while its answer leaves, is no news.
+  if (!socket.writable) return void socket.destroy()
+  const id = randomUUID()
+  report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
+  if (isAnswering(socket)) return void socket.destroy()
   const { status } = PROBLEMS[code]
-  const { fields, body } = problemAnswer(PROBLEMS[code], randomUUID())
+  const { fields, body } = problemAnswer(PROBLEMS[code], id)
   let head = `HTTP/1.1 ${status} \r\nConnection: close\r\n`
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
   socket.on('error', () => undefined)
   socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]))
   socket.destroySoon()
 }
+
+/** Writes the line of a connection that ends without an answer: there is no request that one could belong to. */
+export function reportBroken(source: string, detail: string, log: Log): void {
+  report(log, { id: randomUUID(), source, method: undefined, detail }, 'UNREADABLE')
+}
+
+/** What is known of a request that was refused. */
+interface Refused {
+  readonly id: string
+  readonly source: string
+  readonly method: string | undefined
+  readonly detail?: string
+}
+
+function report(log: Log, { id, source, method, detail }: Refused, code: ProblemCode): void {
+  const { status, culprit } = PROBLEMS[code]
+  log.info('request', { request_id: id, source, method, status, failed: culprit, error: code, detail })
+}
+
+/** The other end of a connection. */
+export const addressOf = (socket: Socket): string => sourceOf(socket.remoteAddress ?? '', [], [])
 
 // Within an answer that has begun, the bytes of another one would be read as its body.
 function isAnswering(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {

@@ -94,6 +94,18 @@ for (const protocol of PROTOCOLS) {
   })
 }
 
+test('each refused handshake is one line in the log, with its address and why', () => {
+  const handshakes = program.stdout.map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ msg }) => msg === 'handshake')
+  const counts = new Map<unknown, number>()
+  for (const { source, detail } of handshakes) {
+    assert.equal(source, '127.0.0.1')
+    counts.set(detail, (counts.get(detail) ?? 0) + 1)
+  }
+  assert.deepEqual(counts, new Map([
+    ['ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE', 4], ['UNABLE_TO_VERIFY_LEAF_SIGNATURE', 4], ['CERT_HAS_EXPIRED', 4], ['DEPTH_ZERO_SELF_SIGNED_CERT', 4],
+  ]))
+})
+
 /** Has the authorities read again. */
 async function reload(pem: Buffer | string, expected: RegExp): Promise<void> {
   const before = program.stdout.length
