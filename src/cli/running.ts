@@ -1,13 +1,11 @@
-import { credentialChain, hostFiles, httpClient } from '../credentials/index.ts'
 import { parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
 import { ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
-import { egressProxy, endpointOf, placeOf, UpstreamClient } from '../upstream/index.ts'
+import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
-import { endpointOptions } from './egress.ts'
 import type { Setup } from './setup.ts'
 
 /** How long a body may wait for memory. A paused upload hides that its client has left. */
@@ -25,7 +23,7 @@ export interface Running {
 /** The composition root: the only place that knows every room. */
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
-  const { house, client, credentials, live, revocations } = furnish(setup, env, log, () => door.closing)
+  const { house, aws, live, revocations } = furnish(setup, env, log, () => door.closing)
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   const base = config.server.base_path
   const pages = { log, checks, tls: setup.tls !== undefined, basePath: base }
@@ -56,8 +54,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       }, config.server.drain_timeout)
       await door.drain(() => log.info('turning away'))
       clearTimeout(timer)
-      client.close()
-      credentials.close()
+      aws.close()
       house.authenticator.close()
       revocations.close()
       return cut
@@ -68,27 +65,18 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 /** Time for the exception frames of a forced end to reach their clients. */
 const LAST_WORDS_MS = 500
 
-function furnish({ config, issuers, ca, ...setup }: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
-  const { aws, bidirectional, jwt, server } = config
-  const timeouts = { connectMs: aws.timeouts.connect, firstByteMs: aws.timeouts.first_byte, idleMs: aws.timeouts.idle }
-  const proxy = aws.proxy_url && egressProxy(aws.proxy_url)
-  const client = new UpstreamClient({ ...timeouts, ca, proxy })
+function furnish(setup: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
+  const { config: { bidirectional, jwt, server }, issuers } = setup
   const live = new LiveAnswers()
   const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
   const revoked = (caller: Caller) => revocations.has(caller)
   revocations.watch(setup.revocations)
-  const options = endpointOptions(config)
-  const credentials = credentialChain({
-    env, configured: { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token },
-    region: aws.region, fips: aws.fips, files: hostFiles, http: httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) }), nowMs: Date.now, random: Math.random, log,
-  })
+  const aws = wayToAws(setup, env, log)
   const house: ProxyDependencies = {
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    revoked, credentials,
-    endpoints: { runtime: endpointOf('runtime', options), control: endpointOf('control', options), mantle: endpointOf('mantle', options) },
-    client, live, log, closing,
+    ...aws, revoked, live, log, closing,
     clock: new SigningClock(Date.now),
     keys: new SigningKeys(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
@@ -99,7 +87,7 @@ function furnish({ config, issuers, ca, ...setup }: Setup, env: Terminal['env'],
     basePath: server.base_path,
     nowMs: Date.now,
   }
-  return { house, client, credentials, live, revocations }
+  return { house, aws, live, revocations }
 }
 
 function after(delayMs: number, run: () => void): () => void {

@@ -1,6 +1,7 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig } from '../config/index.ts'
+import { CredentialsError, hostFiles, profileRegion, type Shared } from '../credentials/index.ts'
 import { IdentityError, type IssuerOptions, Revocations, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import type { Terminal } from './command.ts'
@@ -27,10 +28,11 @@ export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonl
  * @param files - In place of the disk.
  */
 export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
-  const loaded = loadConfig({ args, env, cwd: cwd(), ...(files && { files }) })
-  const { config } = loaded
-  if (config === undefined) return { problems: loaded.problems.map(formatProblem) }
   const reader = new Reader()
+  const regionOf = (profile: string | undefined) => reader.profileRegion({ env, profile, files: files ?? hostFiles })
+  const loaded = loadConfig({ args, env, cwd: cwd(), profileRegion: regionOf, ...(files && { files }) })
+  const { config } = loaded
+  if (config === undefined) return { problems: [...loaded.problems.map(formatProblem), ...reader.problems] }
   const { jwt, server, aws } = config
   const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer))
   const revocations = reader.revocations(jwt.revocation_file, issuers.map(({ options }) => options.issuer))
@@ -65,6 +67,16 @@ class Reader {
       return readFileSync(path, 'utf8')
     } catch (error) {
       this.problems.push(`${option}: ${path} cannot be read (${(error as NodeJS.ErrnoException).code})`)
+      return undefined
+    }
+  }
+
+  profileRegion(shared: Shared): string | undefined {
+    try {
+      return profileRegion(shared)
+    } catch (error) {
+      if (!(error instanceof CredentialsError)) throw error
+      this.problems.push(`aws.profile: ${error.message}`)
       return undefined
     }
   }

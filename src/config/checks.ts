@@ -47,9 +47,10 @@ const CHECKS: readonly Check[] = [
   { about: [...ISSUER_OPTIONS, 'jwt.issuers'],
     broken: ({ jwt }, sources) => jwt.issuers.length > 0 && ISSUER_OPTIONS.filter((name) => sources[name].layer !== 'default'),
     expected: 'either this or jwt.issuers, where each issuer has its own' },
-  { about: ['aws.region', 'aws.endpoint'],
-    broken: ({ aws }) => aws.region === undefined && aws.endpoint === undefined,
-    expected: 'a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint' },
+  // Requests are signed for it, wherever the endpoint is.
+  { about: ['aws.region', 'aws.profile'],
+    broken: ({ aws }) => aws.region === undefined,
+    expected: 'a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile' },
   ...(['fips', 'dual_stack'] as const).map((variant): Check => ({ about: [`aws.${variant}`, ...ENDPOINTS],
     broken: ({ aws }) => aws[variant] && (aws.endpoint ?? aws.control_endpoint ?? aws.mantle_endpoint) !== undefined,
     expected: `no aws.${variant} beside an endpoint of your own, whose host is taken as it is` })),

@@ -7,7 +7,7 @@ import type { Files } from './files.ts'
 import type { Problem } from './problem.ts'
 import { effectiveOption } from './print.ts'
 import type { EffectiveOption } from './print.ts'
-import { OPTIONS } from './schema.ts'
+import { OPTIONS, SPELLINGS } from './schema.ts'
 import type { Config, Sources } from './schema.ts'
 import { take } from './take.ts'
 import type { Taken } from './take.ts'
@@ -18,6 +18,8 @@ export interface LoadInput {
   readonly env: Environment
   readonly cwd: string
   readonly files?: Files
+  /** The region that a profile of the AWS files names. Asked where neither the environment nor the file give one. */
+  readonly profileRegion?: (profile: string | undefined) => string | undefined
 }
 
 export type Loaded = {
@@ -45,10 +47,13 @@ export type Loaded = {
  *
  * Never throws for anything that the file, the environment or the disk hold.
  */
-export function loadConfig({ args, env, cwd, files = nodeFiles }: LoadInput): Loaded {
+export function loadConfig({ args, env, cwd, files = nodeFiles, profileRegion = () => undefined }: LoadInput): Loaded {
   const file = readFile(args.config, env, cwd, files)
   const environment = readEnvironment(env, cwd)
-  const taken = [...OPTIONS].map(([name, option]) => take(name, option, [environment.given.get(name), file.given.get(name)], files))
+  const said = new Map([...OPTIONS].map(([name, option]) => [name, take(name, option, [environment.given.get(name), file.given.get(name)], files)]))
+  const region = said.get('aws.region')!
+  if (region.place.layer === 'default') said.set('aws.region', regionOf(said.get('aws.profile')!.value, profileRegion) ?? region)
+  const taken = [...said.values()]
   const failed = new Set(taken.filter(({ problems }) => problems.length > 0).map(({ name }) => name))
   const all = taken.flatMap(withParts)
   const sources = Object.fromEntries(all.map(({ name, place }) => [name, place])) as Sources
@@ -62,6 +67,15 @@ export function loadConfig({ args, env, cwd, files = nodeFiles }: LoadInput): Lo
     ...(file.whole ? crossCheck(config, sources, failed, file.path) : []),
   ]
   return deepFreeze(problems.length === 0 ? { config, sources, hints, options: all.flatMap(({ name, option, value, place }) => (option === undefined ? [] : effectiveOption(name, option, value, place))), problems: [] } : { config: undefined, sources, hints, problems })
+}
+
+/** The region of a profile, as if a layer below the file had given it. */
+function regionOf(profile: unknown, profileRegion: NonNullable<LoadInput['profileRegion']>): Taken | undefined {
+  const raw = profileRegion(profile as string | undefined)
+  if (raw === undefined) return undefined
+  const spelling = SPELLINGS.find(({ option }) => option === 'aws.region')!
+  const place = { layer: 'profile', where: `profile ${String(profile ?? 'default')}` } as const
+  return take('aws.region', OPTIONS.get('aws.region')!, [{ spelling, place, raw, folder: '', lineOf: () => undefined }], nodeFiles)
 }
 
 function withParts(taken: Taken): readonly Taken[] {

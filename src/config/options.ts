@@ -6,6 +6,8 @@ import type { Option } from './schema.ts'
 const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
 // It becomes part of AWS's host names.
 const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
+// What the SDKs take for a name.
+const profile = text('profile name', 'a name of letters, digits and _ - / . % @ : +', /^[\w\-/.%@:+]+$/)
 const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
 const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
 // RFC 7518 section 3.1 without "none", and RFC 8037.
@@ -125,8 +127,8 @@ const jwt = {
 /** The way to Bedrock, and the keys for it. */
 const aws = {
   'aws.region': { kind: region, reload: 'restart', variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
-    text: 'Region of Bedrock.',
-    wrong: 'A region without the model: AWS answers 400 or 404.' },
+    text: 'Region of Bedrock, and what requests are signed for; without it the one that the profile names. There is no other default.',
+    wrong: 'A region without the model: AWS answers 400 or 404. Not that of `aws.endpoint`: 503, for AWS refuses the signature.' },
   'aws.endpoint': { kind: endpoint, reload: 'restart',
     text: 'Endpoint of the Bedrock runtime, instead of the one of the region; for VPC endpoints. The other services go there too, unless they are given their own: nothing goes to a public host beside it.',
     wrong: 'Another host than thought: it reads every prompt.' },
@@ -145,6 +147,9 @@ const aws = {
   'aws.ca_file': { kind: path, reload: 'restart',
     text: 'PEM file with the only authorities trusted on the way to AWS; without it those that Node brings.',
     wrong: 'Without the authority of the endpoint: every request is answered 503.' },
+  'aws.profile': { kind: profile, reload: 'restart', variables: ['AWS_PROFILE'],
+    text: 'Profile of the shared AWS files (`~/.aws/config`, `~/.aws/credentials`) to take credentials and region from, where nothing nearer gives them; without it `default`.',
+    wrong: 'In neither file: every request is answered 503.' },
   'aws.access_key_id': { kind: secret, reload: 'restart',
     text: 'Access key of the proxy. A role (instance, container, profile) is better: nothing to steal, nothing to rotate.',
     wrong: 'Unknown to AWS: every request is answered 503.' },

@@ -1,7 +1,7 @@
 /** Where a value comes from: a default, a line of the configuration file, a variable. */
 export interface Place {
-  readonly layer: 'default' | 'file' | 'environment'
-  /** The file's path, the variable's name, or `default`. */
+  readonly layer: 'default' | 'profile' | 'file' | 'environment'
+  /** The file's path, the variable's name, the profile, or `default`. */
   readonly where: string
   readonly line?: number | undefined
 }

@@ -2,7 +2,7 @@ import { jsonAnswer, temporaryCredentials } from './answer.ts'
 import { ask, type HttpAnswer } from './http.ts'
 import { selectedProfile } from './profile.ts'
 import { type Credentials, CredentialsError } from './source.ts'
-import { webUrl, type World } from './world.ts'
+import { type Shared, webUrl, type World } from './world.ts'
 
 const ROLES = '/latest/meta-data/iam/security-credentials/'
 
@@ -12,8 +12,6 @@ const ROLES = '/latest/meta-data/iam/security-credentials/'
  * Never version 1: it gives them to whoever can make the proxy, or any other program here, fetch a URL.
  */
 export async function fromInstance(world: World): Promise<Credentials> {
-  const disabled = world.env.AWS_EC2_METADATA_DISABLED
-  if (disabled && disabled.toLowerCase() !== 'false') throw new CredentialsError('CREDENTIALS_NOT_FOUND', 'AWS_EC2_METADATA_DISABLED is set')
   const read = await openSession(world, metadataUrl(world))
   const roles = await read(ROLES)
   if (roles.status === 404) throw new CredentialsError('CREDENTIALS_NOT_FOUND', 'the instance has no role')
@@ -58,8 +56,10 @@ function explain(error: unknown): never {
 
 const MODES: ReadonlyMap<string, string> = new Map([['ipv4', 'http://169.254.169.254'], ['ipv6', 'http://[fd00:ec2::254]']])
 
-/** Where the service is: the address that is set, else the mode's; of both the environment goes before the profile. */
-export function metadataUrl(world: World): URL {
+/** Where the service is, unless it is not to be asked: the address that is set, else the mode's; of both the environment goes before the profile. */
+export function metadataUrl(world: Shared): URL {
+  const disabled = world.env.AWS_EC2_METADATA_DISABLED
+  if (disabled && disabled.toLowerCase() !== 'false') throw new CredentialsError('CREDENTIALS_NOT_FOUND', 'AWS_EC2_METADATA_DISABLED is set')
   const profile = selectedProfile(world)
   const set = (name: string) => world.env[`AWS_${name.toUpperCase()}`] || profile?.get(name) || undefined
   const address = set('ec2_metadata_service_endpoint') ?? MODES.get((set('ec2_metadata_service_endpoint_mode') ?? 'IPv4').toLowerCase())

@@ -2,4 +2,6 @@
 export { type ChainOptions, credentialChain, type HostCredentials } from './chain.ts'
 export { type HttpClient, httpClient } from './http.ts'
 export { type Asked, type Credentials, CredentialsError, type CredentialsErrorCode, type CredentialSource } from './source.ts'
-export { type Files, hostFiles } from './world.ts'
+export { type CredentialPlace, credentialPlaces } from './places.ts'
+export { profileRegion } from './profile.ts'
+export { type Files, hostFiles, type Shared, type Sight } from './world.ts'

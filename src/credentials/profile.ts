@@ -2,7 +2,7 @@ import { credentialsFrom } from './answer.ts'
 import { parseIni, type Section } from './ini.ts'
 import { type Credentials, CredentialsError } from './source.ts'
 import { fromWebIdentity } from './sts.ts'
-import type { World } from './world.ts'
+import type { Shared, World } from './world.ts'
 
 /** Credentials of a profile of the shared files, which are read anew each time. */
 export function fromProfile(world: World): Credentials | Promise<Credentials> {
@@ -17,7 +17,7 @@ export function fromProfile(world: World): Credentials | Promise<Credentials> {
 }
 
 /** The settings of the profile in use; those of the `credentials` file go before those of the `config` file. */
-export function selectedProfile(world: World): Section | undefined {
+export function selectedProfile(world: Shared): Section | undefined {
   const key = `profile ${profileName(world) ?? 'default'}`
   const { config, credentials } = sharedFiles(world.env)
   const general = parseIni(textOf(world, config), 'config').get(key)
@@ -27,6 +27,9 @@ export function selectedProfile(world: World): Section | undefined {
   const rest = [...general].filter(([name]) => !own.has('aws_access_key_id') || !STATIC.includes(name))
   return new Map([...rest, ...own])
 }
+
+/** The region that the profile in use names. Throws a CredentialsError where the shared files are malformed. */
+export const profileRegion = (shared: Shared): string | undefined => selectedProfile(shared)?.get('region') || undefined
 
 interface Kind {
   readonly is: (any: (...names: string[]) => boolean) => boolean
@@ -57,12 +60,12 @@ function staticKeys(profile: Section): Credentials {
 }
 
 function webIdentity(profile: Section, world: World): Promise<Credentials> {
-  const [tokenFile, roleArn, sessionName, region] = ['web_identity_token_file', 'role_arn', 'role_session_name', 'region'].map((name) => profile.get(name) || undefined)
+  const [tokenFile, roleArn, sessionName] = ['web_identity_token_file', 'role_arn', 'role_session_name'].map((name) => profile.get(name) || undefined)
   if (tokenFile === undefined || roleArn === undefined) throw invalid('the profile has web_identity_token_file without role_arn')
-  return fromWebIdentity({ ...world, region: world.region ?? region }, { tokenFile, roleArn, sessionName })
+  return fromWebIdentity(world, { tokenFile, roleArn, sessionName })
 }
 
-const profileName = ({ profile, env }: World): string | undefined => profile || env.AWS_PROFILE || undefined
+const profileName = ({ profile, env }: Shared): string | undefined => profile || env.AWS_PROFILE || undefined
 
 /** A path, and whether somebody chose it. */
 interface Place {
@@ -70,7 +73,7 @@ interface Place {
   readonly chosen: boolean
 }
 
-function sharedFiles(env: World['env']): { readonly config: Place; readonly credentials: Place } {
+function sharedFiles(env: Shared['env']): { readonly config: Place; readonly credentials: Place } {
   const home = env.HOME || env.USERPROFILE || (env.HOMEDRIVE ?? '') + (env.HOMEPATH ?? '')
   const place = (chosen: string | undefined, name: string) => ({ path: chosen || `${home}/.aws/${name}`, chosen: Boolean(chosen) })
   return { config: place(env.AWS_CONFIG_FILE, 'config'), credentials: place(env.AWS_SHARED_CREDENTIALS_FILE, 'credentials') }
@@ -79,7 +82,7 @@ function sharedFiles(env: World['env']): { readonly config: Place; readonly cred
 // A sandboxed service may not look into its home folder: that is as good as none. A file that was chosen must be readable.
 const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'])
 
-function textOf({ files }: World, { path, chosen }: Place): string {
+function textOf({ files }: Shared, { path, chosen }: Place): string {
   try {
     return files.readText(path)
   } catch (error) {

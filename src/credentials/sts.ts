@@ -1,7 +1,8 @@
+import { partitionOf } from '../partition/index.ts'
 import { temporaryCredentials } from './answer.ts'
 import { ask, type HttpAnswer } from './http.ts'
 import { type Credentials, CredentialsError } from './source.ts'
-import { readNamed, webUrl, type World } from './world.ts'
+import { readNamed, type Sight, webUrl, type World } from './world.ts'
 
 /** Credentials of a role for a token of another issuer, as Kubernetes gives to a pod (IRSA); from the environment. */
 export function fromWebIdentityEnvironment(world: World): Promise<Credentials> {
@@ -37,23 +38,12 @@ const isPassing = (answer: HttpAnswer): boolean => answer.status !== 200 && PASS
 /** Name of an STS error: letters only, so that nothing else of the answer gets into a message. */
 const errorOf = ({ body }: HttpAnswer): string | undefined => /<Code>([A-Za-z.]{1,64})<\/Code>/.exec(body)?.[1]
 
-/** DNS suffix by partition (AWS endpoint rule sets). */
-const SUFFIXES: readonly (readonly [RegExp, string])[] = [
-  [/^cn-/, 'amazonaws.com.cn'],
-  [/^eusc-/, 'amazonaws.eu'],
-  [/^us-iso-/, 'c2s.ic.gov'],
-  [/^us-isob-/, 'sc2s.sgov.gov'],
-  [/^eu-isoe-/, 'cloud.adc-e.uk'],
-  [/^us-isof-/, 'csp.hci.ic.gov'],
-  [/^/, 'amazonaws.com'],
-]
-
-function stsEndpoint({ env, region = 'us-east-1', fips }: World): URL {
+/** @throws CredentialsError - `CREDENTIALS_INVALID` for a malformed region or endpoint. */
+export function stsEndpoint({ env, region, fips }: Sight): URL {
   const chosen = env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS?.toLowerCase() === 'true' ? undefined : env.AWS_ENDPOINT_URL_STS || env.AWS_ENDPOINT_URL
   if (chosen) return webUrl(chosen, 'the endpoint of STS')
   // It becomes a host name: a region of a file must not make it another company's.
   if (!/^[a-z0-9-]{1,63}$/.test(region)) throw new CredentialsError('CREDENTIALS_INVALID', 'the region is malformed')
-  const [, suffix] = SUFFIXES.find(([pattern]) => pattern.test(region))!
   // GovCloud's ordinary endpoints are the FIPS ones.
-  return new URL(`https://sts${fips && !region.startsWith('us-gov-') ? '-fips' : ''}.${region}.${suffix}/`)
+  return new URL(`https://sts${fips && !region.startsWith('us-gov-') ? '-fips' : ''}.${region}.${partitionOf(region).suffix}/`)
 }

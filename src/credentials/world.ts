@@ -3,17 +3,25 @@ import type { HttpClient } from './http.ts'
 import { type Credentials, CredentialsError } from './source.ts'
 import type { ConfiguredKeys } from './static.ts'
 
-/** Everything a provider may look at. */
-export interface World {
+/** What profiles are read from. */
+export interface Shared {
   readonly env: Readonly<Record<string, string | undefined>>
-  readonly configured: ConfiguredKeys
   /** Name of a profile that goes before `AWS_PROFILE`. */
   readonly profile?: string | undefined
-  /** For STS, before the region of the profile. */
-  readonly region?: string | undefined
+  readonly files: Files
+}
+
+/** What decides who is asked for credentials. */
+export interface Sight extends Shared {
+  readonly configured: ConfiguredKeys
+  /** For STS. */
+  readonly region: string
   /** Whether STS is asked at its FIPS endpoint. */
   readonly fips?: boolean
-  readonly files: Files
+}
+
+/** Everything a provider may look at, and ask. */
+export interface World extends Sight {
   readonly http: HttpClient
   /** Rejects when aborted; must not keep the process alive. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>

@@ -1,3 +1,4 @@
+import { partitionOf } from '../partition/index.ts'
 import { type Place, placeOf } from './tunnel.ts'
 
 /** The AWS services a request can go to. Control is read only. */
@@ -19,17 +20,6 @@ export interface EndpointOptions {
   readonly overrides: Readonly<Partial<Record<Service, string | undefined>>>
 }
 
-/** DNS suffixes by partition (AWS endpoint rule sets): region pattern, plain, dual-stack. */
-const PARTITIONS: readonly (readonly [RegExp, string, string])[] = [
-  [/^cn-/, 'amazonaws.com.cn', 'api.amazonwebservices.com.cn'],
-  [/^eusc-/, 'amazonaws.eu', 'api.amazonwebservices.eu'],
-  [/^us-iso-/, 'c2s.ic.gov', 'api.aws.ic.gov'],
-  [/^us-isob-/, 'sc2s.sgov.gov', 'api.aws.scloud'],
-  [/^eu-isoe-/, 'cloud.adc-e.uk', 'api.cloud-aws.adc-e.uk'],
-  [/^us-isof-/, 'csp.hci.ic.gov', 'api.aws.hci.ic.gov'],
-  [/^/, 'amazonaws.com', 'api.aws'],
-]
-
 const HOST_PREFIXES = { runtime: 'bedrock-runtime', control: 'bedrock', mantle: 'bedrock-mantle' } as const
 
 /** The endpoint of a service, as the SDKs resolve it: an override, else region, FIPS and dual-stack decide. */
@@ -45,8 +35,7 @@ export function endpointOf(service: Service, options: EndpointOptions): Endpoint
 }
 
 function awsHost(service: Service, { region, fips, dualStack }: EndpointOptions): string {
-  const [, plain, dual] = PARTITIONS.find(([pattern]) => pattern.test(region))!
+  const { suffix, dualStackSuffix } = partitionOf(region)
   // Mantle lives under the dual-stack name only.
-  const suffix = dualStack || service === 'mantle' ? dual : plain
-  return `${HOST_PREFIXES[service]}${fips && service !== 'mantle' ? '-fips' : ''}.${region}.${suffix}`
+  return `${HOST_PREFIXES[service]}${fips && service !== 'mantle' ? '-fips' : ''}.${region}.${dualStack || service === 'mantle' ? dualStackSuffix : suffix}`
 }

@@ -50,7 +50,6 @@ test('check --egress lists every host that the proxy can connect to', async () =
   assert.deepEqual((await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS__ENDPOINT: 'https://vpce.example', JWT__ISSUER: 'https://idp.example:8443/x' })).out, [
     'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
     'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity',
-    '169.254.170.2:80  AWS credentials of a container',
     '169.254.169.254:80  AWS credentials of an instance',
     'idp.example:8443  issuer, and the host it names for its keys',
   ])
@@ -82,16 +81,50 @@ test('check tells of every issuer of a list what is wrong with its keys, prints 
   assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer, and the host it names for its keys', 'c.example:8443  keys of the issuer'])
 })
 
+test('check --egress lists who is asked for credentials, by the rules by which they are asked', async () => {
+  const hosts = async (env: Readonly<Record<string, string>>) => (await check(['--egress'], { ...GOOD, ...env })).out.filter((line) => line.includes('credentials')).map((line) => line.split(' ', 1)[0])
+  const METADATA = '169.254.169.254:80'
+  for (const [env, expected] of [
+    [{}, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
+    [{ AWS__REGION: 'cn-north-1' }, ['sts.cn-north-1.amazonaws.com.cn:443', METADATA]],
+    [{ AWS__FIPS: 'true' }, ['sts-fips.eu-central-1.amazonaws.com:443', METADATA]],
+    [{ AWS_ENDPOINT_URL_STS: 'https://sts.internal:8443' }, ['sts.internal:8443', METADATA]],
+    [{ AWS_ENDPOINT_URL_STS: '', AWS_EC2_METADATA_SERVICE_ENDPOINT: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
+    [{ AWS_ENDPOINT_URL_STS: 'sts.internal' }, [METADATA]],
+    [{ AWS_ENDPOINT_URL: 'https://all.internal' }, ['all.internal:443', METADATA]],
+    [{ AWS_EC2_METADATA_DISABLED: 'TRUE' }, ['sts.eu-central-1.amazonaws.com:443']],
+    [{ AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: 'IPv6' }, ['sts.eu-central-1.amazonaws.com:443', '[fd00:ec2::254]:80']],
+    [{ AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }, ['sts.eu-central-1.amazonaws.com:443', '169.254.170.2:80', METADATA]],
+    [{ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://elsewhere' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
+    [{ AWS_ACCESS_KEY_ID: 'a' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
+    [{ AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }, []],
+  ] as const) assert.deepEqual(await hosts(env), expected, JSON.stringify(env))
+})
+
+test('a region may stand in the profile; without any, or with files that cannot be read, check says what to set', async () => {
+  const config = join(folder, 'aws-config')
+  writeFileSync(config, '[default]\nregion = eu-west-3\n[profile other]\nregion = cn-north-1\n[profile none]\n')
+  const env = { JWT__SECRET: JWT_SECRET, AWS_CONFIG_FILE: config }
+  assert.ok((await check(['--print'], env)).out.includes('aws.region = eu-west-3  (profile default)'))
+  assert.ok((await check(['--print'], { ...env, AWS_PROFILE: 'other' })).out.includes('aws.region = cn-north-1  (profile other)'))
+  assert.ok((await check(['--print'], { ...env, AWS_PROFILE: 'other', AWS_DEFAULT_REGION: 'us-east-1' })).out.includes('aws.region = us-east-1  (AWS_DEFAULT_REGION)'))
+  const MISSING = 'environment: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'
+  const none = await check([], { ...env, AWS__PROFILE: 'none', AWS__ENDPOINT: 'https://vpce.example' })
+  assert.deepEqual([none.code, none.err], [78, ['AWS__PROFILE: aws.profile: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile']])
+  writeFileSync(config, 'region = eu-west-3\n')
+  const broken = await check([], env)
+  assert.deepEqual([broken.code, broken.err], [78, [MISSING, 'aws.profile: line 1 of the shared config file: a setting stands before the first section']])
+})
+
 test('check --egress lists the egress proxy, and which hosts are reached through it; no password is shown', async () => {
   const { code, out } = await check(['--egress', '--print'], { ...GOOD, AWS__PROXY_URL: `http://bastion:${secret('the password of the egress proxy', 'kit-pr0xy-word')}@proxy.example:3128` })
   assert.equal(code, 0)
-  assert.deepEqual(out.slice(-7), [
+  assert.deepEqual(out.slice(-6), [
     'proxy.example:3128  egress proxy',
     'bedrock-runtime.eu-central-1.amazonaws.com:443  Bedrock runtime (through the egress proxy)',
     'bedrock.eu-central-1.amazonaws.com:443  Bedrock control (through the egress proxy)',
     'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle (through the egress proxy)',
     'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity (through the egress proxy)',
-    '169.254.170.2:80  AWS credentials of a container',
     '169.254.169.254:80  AWS credentials of an instance',
   ])
   assert.ok(out.includes('aws.proxy_url = [secret]  (AWS__PROXY_URL)'))

@@ -56,6 +56,19 @@ for (const protocol of PROTOCOLS) {
   })
 }
 
+test('aws.profile: credentials and region are those of the profile, AWS_PROFILE names it too, and without either it is the default one', async () => {
+  const config = join(folder, 'aws-config')
+  const keys = (id: string, region: string) => `region = ${region}\naws_access_key_id = ${id}\naws_secret_access_key = ${SECRET_ACCESS_KEY}\n`
+  writeFileSync(config, `[default]\n${keys('AKIADEFAULT', 'eu-west-1')}[profile team]\n${keys('AKIATEAM', 'eu-west-2')}`)
+  for (const [env, scope] of [[{ AWS__PROFILE: 'team' }, 'AKIATEAM eu-west-2'], [{ AWS_PROFILE: 'team' }, 'AKIATEAM eu-west-2'], [{}, 'AKIADEFAULT eu-west-1']] as const) {
+    const proxy = await proxyWith({ AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS__REGION: '', AWS_CONFIG_FILE: config, ...env })
+    const seen = bedrock.next()
+    await invoke(proxy)
+    const [, id, region] = /Credential=(\w+)\/\d+\/([^/]+)\//.exec((await seen).headers.authorization!)!
+    assert.equal(`${id} ${region}`, scope)
+  }
+})
+
 function jwtOf(privateKey: string, alg: 'RS256' | 'EdDSA', kid?: string): string {
   const part = (value: object) => Buffer.from(JSON.stringify(value)).toString('base64url')
   const input = `${part({ alg, kid })}.${part({ sub: 'alice', exp: Math.floor(Date.now() / 1000) + 600 })}`

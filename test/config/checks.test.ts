@@ -19,7 +19,9 @@ for (const [claim, document, env, expected] of [
     + ' JWT__ISSUER alone (the issuer is asked), or the same in the file, jwt.secret_file for one'],
   ['two keys for tokens are given, in whatever layers', NEEDED, { JWT__JWKS_FILE: 'j' },
     '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url, not several'],
-  ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint'],
+  ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],
+  ['all endpoints are our own, and no region to sign for is given', { jwt, aws: { endpoint: 'https://e' } }, {},
+    '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],
   ['FIPS is asked of an endpoint of our own', { jwt, aws: { ...aws, fips: true, endpoint: 'https://e' } }, {},
     '/srv/config.json:7: aws.fips: expected no aws.fips beside an endpoint of your own, whose host is taken as it is'],
   ['dual stack is asked of an endpoint of our own', NEEDED, { AWS__DUAL_STACK: 'true', AWS__MANTLE_ENDPOINT: 'https://m' },
@@ -36,7 +38,6 @@ for (const [claim, document, env, expected] of [
 for (const [claim, document, env] of [
   ['certificate and key', NEEDED, { SERVER__TLS__KEY_FILE: 'k', SERVER__TLS__CERT_FILE: 'c' }],
   ['a key set alone', { aws }, { JWT__JWKS_FILE: 'j' }],
-  ['an endpoint without a region', { jwt, aws: { endpoint: 'https://e' } }, {}],
   ['FIPS and dual stack of the region', NEEDED, { AWS__FIPS: 'true', AWS__DUAL_STACK: 'true' }],
   ['an endpoint with FIPS turned off', NEEDED, { AWS__FIPS: 'false', AWS__ENDPOINT: 'https://e' }],
   ['an access key with its secret', NEEDED, { AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }],

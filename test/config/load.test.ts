@@ -41,6 +41,26 @@ test('loadConfig() remembers where each value comes from', () => {
   assert.deepEqual(Object.keys(sources), [...OPTIONS.keys()])
 })
 
+test('loadConfig() asks the profile for a region that neither environment nor file give', () => {
+  const asked: unknown[] = []
+  const loadWith = (document: object, env: Readonly<Record<string, string>>, region?: string) => loadConfig({ args: {}, env, cwd: '/srv', files: disk({ '/srv/config.json': JSON.stringify(document) }),
+    profileRegion: (profile) => {
+      asked.push(profile)
+      return region
+    } })
+  const { jwt } = NEEDED
+  const taken = (loaded: Loaded) => [good(loaded).aws.region, loaded.sources['aws.region'].where]
+  assert.deepEqual(taken(loadWith({ jwt }, {}, 'eu-west-3')), ['eu-west-3', 'profile default'])
+  assert.deepEqual(taken(loadWith({ jwt, aws: { profile: 'a' } }, {}, 'eu-west-3')), ['eu-west-3', 'profile a'])
+  assert.deepEqual(taken(loadWith({ jwt, aws: { profile: 'a' } }, { AWS_PROFILE: 'b' }, 'eu-west-3')), ['eu-west-3', 'profile b'])
+  assert.deepEqual(taken(loadWith({ jwt }, { AWS_PROFILE: 'b', AWS__PROFILE: 'c' }, 'eu-west-3')), ['eu-west-3', 'profile c'])
+  assert.deepEqual(asked, [undefined, 'a', 'b', 'c'])
+  for (const env of [{ AWS__REGION: 'x-1' }, { AWS_REGION: 'x-1' }, { AWS_DEFAULT_REGION: 'x-1' }]) assert.equal(good(loadWith({ jwt }, env, 'eu-west-3')).aws.region, 'x-1')
+  assert.equal(good(loadWith(NEEDED, {}, 'eu-west-3')).aws.region, 'eu-central-1')
+  assert.equal(asked.length, 4)
+  assert.deepEqual(lines(loadWith({ jwt }, {}, 'evil.example/')), ['profile default: aws.region: expected a region such as us-east-1, found "evil.example/"'])
+})
+
 test('loadConfig() reads the configuration of the design it grew from', () => {
   const seed = { server: { port: 3000, host: '0.0.0.0' }, jwt: { secret: 'your-jwt-secret' }, aws: { region: 'us-east-1' }, logging: { level: 'info' } }
   const env = { SERVER__PORT: '8080', JWT__SECRET: 'other', AWS__REGION: 'us-west-2', AWS_ACCESS_KEY_ID: 'AKIA', AWS_SECRET_ACCESS_KEY: 's', LOGGING__LEVEL: 'debug' }
@@ -86,6 +106,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.fips': [false, 'false', false],
   'aws.dual_stack': [false, 'false', false],
   'aws.ca_file': ['../ca', '../ca', '/ca'],
+  'aws.profile': ['team/x', 'team/x', 'team/x'],
   'aws.access_key_id': ['A', 'A', 'A'],
   'aws.secret_access_key': ['B', 'B', 'B'],
   'aws.session_token': ['C', 'C', 'C'],
@@ -144,7 +165,7 @@ test('loadConfig() reports every problem at once, with file, line, key, what is 
     '/srv/config.json:6: jwt.algorithms: expected a list (in a variable: with commas), each item one of HS256, HS384, HS512, RS256, RS384, RS512,'
       + ' PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, found ["HS256","none"]',
     'LOGGING__LEVEL: logging.level: expected one of debug, info, warn, error, found "loud"',
-    '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION or aws.region; or else aws.endpoint',
+    '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile',
   ])
   assert.deepEqual(loaded.problems[4], { where: '/srv/config.json', line: 3, key: 'server.port', expected: 'an integer from 0 to 65535', found: '"3000"' })
 })

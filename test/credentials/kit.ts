@@ -75,14 +75,14 @@ export interface Host extends Partial<ChainOptions> {
 /** The chain of a host that has what is given, and nothing else. It is closed when the file's tests are over. */
 export function chain({ texts = {}, clock = new Clock(), ...more }: Host = {}): HostCredentials {
   const log = createLog({ level: 'debug', format: 'json', nowMs: clock.nowMs, write: output })
-  const source = credentialChain({ env: {}, configured: {}, files: disk(texts), http: unreachable, random: () => 0.5, log, nowMs: clock.nowMs, sleep: clock.sleep, ...more })
+  const source = credentialChain({ env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, random: () => 0.5, log, nowMs: clock.nowMs, sleep: clock.sleep, ...more })
   after(() => source.close())
   return source
 }
 
 export function world({ texts = {}, ...more }: Partial<World> & { readonly texts?: Record<string, string> } = {}): World {
   const clock = new Clock()
-  return { env: {}, configured: {}, files: disk(texts), http: unreachable, sleep: clock.sleep, random: () => 0.5, closing: new AbortController().signal, ...more }
+  return { env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, sleep: clock.sleep, random: () => 0.5, closing: new AbortController().signal, ...more }
 }
 
 /** The error a source fails with; whatever it says is checked for secrets at the end. */

@@ -110,7 +110,7 @@ async function replay(root: string, name: string, expiresMs: number, { env = {},
   // The cases of one provider know nothing of the others.
   const alone = name.startsWith('profile-provider/') ? { AWS_EC2_METADATA_DISABLED: 'true', AWS_ACCESS_KEY_ID: '' } : {}
   const files = noFiles ? disk({}) : folderAs(join(root, name, 'fs'))
-  const source = chain({ env: { ...given, ...alone, ...env }, region: given.AWS_REGION, clock, files, http: through(url) })
+  const source = chain({ env: { ...given, ...alone, ...env }, region: given.AWS_REGION ?? 'us-east-1', clock, files, http: through(url) })
   return { source, recorded: exchanges.length, played: () => played }
 }
 

@@ -11,7 +11,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
   { json: 'buffer', secret: '', log: '' },
   {
     jwt: 'buffer crypto', sigv4: 'crypto', eventstream: 'zlib', websocket: 'crypto', http: '',
-    toml: '', yaml: '', resp: '', prometheus: '',
+    toml: '', yaml: '', resp: '', prometheus: '', partition: '',
   },
   {
     config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'fs http https timers/promises tls types:stream',

@@ -1,0 +1,48 @@
+import type { Config } from '../config/index.ts'
+import { credentialChain, type HostCredentials, hostFiles, httpClient, type Sight } from '../credentials/index.ts'
+import type { Log } from '../log/index.ts'
+import { egressProxy, type Endpoint, endpointOf, type EndpointOptions, placeOf, type Service, UpstreamClient } from '../upstream/index.ts'
+import type { Terminal } from './command.ts'
+import type { Setup } from './setup.ts'
+
+/** All that it takes to speak to AWS. */
+export interface WayToAws {
+  readonly client: UpstreamClient
+  readonly credentials: HostCredentials
+  readonly endpoints: Readonly<Record<Service, Endpoint>>
+  close(): void
+}
+
+/** The way to AWS as the configuration says it is. Credentials are looked for at once. */
+export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log): WayToAws {
+  const { timeouts, proxy_url: proxyUrl } = config.aws
+  const proxy = proxyUrl && egressProxy(proxyUrl)
+  const client = new UpstreamClient({ connectMs: timeouts.connect, firstByteMs: timeouts.first_byte, idleMs: timeouts.idle, ca, proxy })
+  const http = httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) })
+  const credentials = credentialChain({ ...credentialSight(config, env), http, nowMs: Date.now, random: Math.random, log })
+  return {
+    client, credentials, endpoints: endpointsOf(config),
+    close() {
+      client.close()
+      credentials.close()
+    },
+  }
+}
+
+/** What decides who is asked for AWS credentials. */
+export function credentialSight({ aws }: Config, env: Terminal['env']): Sight {
+  const configured = { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token }
+  return { env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, files: hostFiles }
+}
+
+/** Where the services of AWS are. */
+export function endpointsOf({ aws }: Config): Readonly<Record<Service, Endpoint>> {
+  const options: EndpointOptions = {
+    region: aws.region!,
+    fips: aws.fips,
+    dualStack: aws.dual_stack,
+    // An endpoint of one's own is a wall: nothing goes to a public host beside it unless that is named too.
+    overrides: { runtime: aws.endpoint, control: aws.control_endpoint ?? aws.endpoint, mantle: aws.mantle_endpoint ?? aws.endpoint },
+  }
+  return { runtime: endpointOf('runtime', options), control: endpointOf('control', options), mantle: endpointOf('mantle', options) }
+}
