@@ -27,8 +27,9 @@ const MAX_TOKEN_BYTES = 32_768
 const MAX_KNOWN = 10_000
 const MAX_KNOWN_BYTES = 16_777_216
 
-/** What newer keys could put right. */
-const RENEWABLE: ReadonlySet<unknown> = new Set(['IDENTITY_KEYS_UNAVAILABLE', 'JWT_KEY_UNKNOWN', 'JWT_KEY_MISMATCH', 'JWT_SIGNATURE_INVALID'])
+/** What newer keys could put right, by how many fetches there still may be. */
+const UNFIT = ['JWT_KEY_UNKNOWN', 'JWT_KEY_MISMATCH', 'JWT_SIGNATURE_INVALID']
+const RENEWABLE: readonly ReadonlySet<unknown>[] = [new Set(), new Set(UNFIT), new Set(['IDENTITY_KEYS_UNAVAILABLE', ...UNFIT])]
 
 /** Tells who calls by their token. What was verified once is remembered, so a busy client costs one verification. */
 export class Authenticator {
@@ -78,16 +79,22 @@ export class Authenticator {
    * @throws IdentityError - what its claims lack, or `IDENTITY_KEYS_UNAVAILABLE`. The promise rejects with the same.
    */
   authenticate(token: string, nowMs: number): Caller | Promise<Caller> {
+    return this.#authenticate(token, nowMs, 2)
+  }
+
+  #authenticate(token: string, nowMs: number, renewals: number): Caller | Promise<Caller> {
     const known = this.#known.get(token)
     if (known !== undefined && nowMs / 1000 < known.untilS && known.keys === keysOf(known.issuer, nowMs)) return known.caller
     const reading = read(token, this.#issuers)
     try {
       return this.#accept(reading, nowMs)
     } catch (error) {
-      const renewal = RENEWABLE.has((error as JwtError).code) ? reading.issuer.remote?.renew(nowMs) : undefined
+      const { remote } = reading.issuer
+      const joined = remote?.fetching
+      const renewal = RENEWABLE[renewals]!.has((error as JwtError).code) ? remote?.renew(nowMs) : undefined
       if (renewal === undefined) throw error
-      // Issuers may have been reloaded meanwhile.
-      return renewal.then(() => this.#accept(read(token, this.#issuers), this.#world.nowMs()))
+      // The keys of a fetch that was under way may be older than the token: then the next fetch counts.
+      return renewal.then(() => this.#authenticate(token, this.#world.nowMs(), joined ? renewals - 1 : 0))
     }
   }
 

@@ -16,7 +16,8 @@ export interface World {
   readonly log: Log
 }
 
-const [TIMEOUT_MS, COOL_DOWN_MS, MAX_RETRY_MS] = [5000, 30_000, 60_000]
+const [TIMEOUT_MS, MAX_RETRY_MS] = [5000, 60_000]
+const COOL_DOWN_MS = { least: 1000, most: 30_000 }
 // A fifth is left to chance, so that many proxies do not ask all at once: between 1 and 60 minutes.
 const FRESH_MS = { least: 75_000, most: 3_600_000, unsaid: 600_000 }
 
@@ -32,6 +33,8 @@ export class RemoteKeys {
   #cancelNext = () => {}
   #closed = false
   #renewedMs = -Infinity
+  #coolDownMs = 0
+  #pause: Promise<void> | undefined
   #failures = 0
   #error: string | undefined
 
@@ -59,14 +62,25 @@ export class RemoteKeys {
   /**
    * Fetches the keys because a token does not fit those at hand. It resolves, whatever comes of it.
    *
-   * @returns `undefined` within the cool-down: a stranger can make up any number of such tokens.
+   * A stranger can make up any number of such tokens, so each time that nothing new comes of it the next time is twice
+   * as far off; of an issuer that does change its keys nobody is turned away.
+   *
+   * @returns `undefined` where that next time is further off than a request should wait.
    */
   renew(nowMs: number): Promise<void> | undefined {
     if (this.#flight !== undefined) return this.#flight
     // A clock that was set back must not make this last longer.
-    if (Math.abs(nowMs - this.#renewedMs) < COOL_DOWN_MS) return undefined
+    const restMs = this.#coolDownMs - Math.abs(nowMs - this.#renewedMs)
+    if (restMs > TIMEOUT_MS) return undefined
+    if (restMs > 0) return this.#pause ??= this.#renewIn(restMs)
     this.#renewedMs = nowMs
+    this.#coolDownMs = Math.min(Math.max(this.#coolDownMs * 2, COOL_DOWN_MS.least), COOL_DOWN_MS.most)
     return this.refresh()
+  }
+
+  /** Whether a fetch is under way: what the host has answered may be older than a token that comes now. */
+  get fetching(): boolean {
+    return this.#flight !== undefined
   }
 
   /** Fetches the keys, and from now on again and again. */
@@ -78,6 +92,12 @@ export class RemoteKeys {
     this.#closed = true
     this.#cancelNext()
     this.#abort.abort()
+  }
+
+  async #renewIn(delayMs: number): Promise<void> {
+    await new Promise<void>((resolve) => this.#world.after(delayMs, resolve))
+    this.#pause = undefined
+    if (!this.#closed) await this.renew(this.#world.nowMs())
   }
 
   async #fetch(): Promise<void> {
@@ -98,6 +118,7 @@ export class RemoteKeys {
     if (keys !== this.#held?.keys || this.#failures > 0) {
       this.#world.log.info('keys fetched', { source: this.#source, keys: keys.keys.length, skipped: keys.skipped.length })
     }
+    if (keys !== this.#held?.keys) this.#coolDownMs = 0
     this.#held = { jwks, fetchedMs: this.#world.nowMs(), keys }
     this.#failures = 0
     this.#error = undefined
