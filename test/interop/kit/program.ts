@@ -37,6 +37,10 @@ export class Program {
     children.add(this.#child)
   }
 
+  get pid(): number {
+    return this.#child.pid!
+  }
+
   /** Starts `serve` and waits until it listens. */
   static async start(env: Environment): Promise<Program> {
     const program = new Program(env)
