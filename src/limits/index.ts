@@ -1,0 +1,13 @@
+/** What each caller may use, and has used: rates, concurrency, and budgets of tokens and money, in memory or in a journal. */
+export type { Estimate } from './account.ts'
+export { LIMIT_NAMES } from './allowance.ts'
+export type { LimitedCaller, LimitName, LimitRow, LimitTable } from './allowance.ts'
+export { LimitExceeded, LimitsError } from './errors.ts'
+export type { LimitsErrorCode } from './errors.ts'
+export type { JournalOptions, JournalWorld } from './journal.ts'
+export { Limits, Ticket } from './limits.ts'
+export { openLimits } from './open.ts'
+export type { Spent } from './period.ts'
+export { rateLimitFields } from './standing.ts'
+export type { Standing } from './standing.ts'
+export type { Reservation, Store, Usage } from './store.ts'
