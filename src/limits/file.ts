@@ -1,6 +1,8 @@
-import { close, closeSync, fdatasync, fstatSync, fsyncSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
+import { close, closeSync, constants, fdatasync, fstatSync, fsyncSync, openSync, renameSync, statSync, writeSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { encodeRecord } from './record.ts'
+
+const { O_APPEND, O_CREAT, O_TRUNC, O_WRONLY } = constants
 
 /** A journal that is being written. Every method throws what the file system says. */
 export class JournalFile {
@@ -12,7 +14,7 @@ export class JournalFile {
   /** Begins an empty file. */
   constructor(path: string) {
     this.#path = path
-    this.#fd = openSync(path, 'w', 0o600)
+    this.#fd = openSync(path, O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0o600)
   }
 
   append(json: string): void {

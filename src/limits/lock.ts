@@ -13,7 +13,7 @@ export class Lock {
   /** @throws LimitsError - `LIMITS_JOURNAL_LOCKED`; or what the file system says. */
   constructor(path: string) {
     this.#path = path
-    this.#holder = `${process.pid} ${identityOf(process.pid) ?? 'unseen'}`
+    this.#holder = `${process.pid} ${identityOf(process.pid) ?? 'unseen'} ${process.hrtime.bigint()}`
     const [pid = '', identity] = holderOf(path)?.split(' ', 2) ?? []
     if (identity !== undefined && identity === identityOf(Number(pid))) {
       throw new LimitsError('LIMITS_JOURNAL_LOCKED', `process ${pid} has the journal (${path})`)

@@ -1,0 +1,119 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
+import { type JournalOptions, type JournalWorld, type LimitedCaller, LimitExceeded, type LimitName, type LimitRow, Limits, type LimitsError, type LimitTable, openLimits, type Spent, Ticket } from '../../src/limits/index.ts'
+import { createLog } from '../../src/log/index.ts'
+
+export const START_MS = Date.UTC(2026, 2, 15, 12)
+export const MINUTE_MS = 60_000
+export const HOUR_MS = 3_600_000
+export const DAY_MS = 86_400_000
+
+/** The outside of a journal, where time and the turns of the event loop pass when a test says so. */
+export class TestWorld implements JournalWorld {
+  timeMs = START_MS
+  readonly log: JournalWorld['log']
+  readonly lines: { readonly level: string; readonly msg: string; readonly why?: string; readonly offset?: number }[] = []
+  #turn: (() => void)[] = []
+  #timers: { readonly atMs: number; readonly run: () => void }[] = []
+
+  constructor() {
+    this.log = createLog({ level: 'debug', format: 'json', nowMs: this.nowMs, write: (line) => this.lines.push(JSON.parse(line)) })
+  }
+
+  nowMs = (): number => this.timeMs
+  soon = (run: () => void): void => { this.#turn.push(run) }
+  after = (delayMs: number, run: () => void): (() => void) => {
+    const timer = { atMs: this.timeMs + delayMs, run }
+    this.#timers.push(timer)
+    return () => { this.#timers = this.#timers.filter((one) => one !== timer) }
+  }
+
+  /** The end of a turn of the event loop. */
+  turn(): void {
+    for (const run of this.#turn.splice(0)) run()
+  }
+
+  /** Timers before the end of the turn, as in Node. */
+  pass(ms: number): void {
+    this.timeMs += ms
+    const due = this.#timers.filter(({ atMs }) => atMs <= this.timeMs)
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > this.timeMs)
+    for (const { run } of due) run()
+    this.turn()
+  }
+}
+
+/** A new folder for a journal. */
+export function freshFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'limits-'))
+  after(() => rmSync(folder, { recursive: true, force: true }))
+  return folder
+}
+
+export function table(row: LimitRow, more: Partial<LimitTable> = {}): LimitTable {
+  return { default: row, groups: new Map(), users: new Map(), severalIssuers: false, ...more }
+}
+
+export const memory = (row: LimitRow, more?: Partial<LimitTable>): Limits => openLimits(table(row, more), undefined, new TestWorld())
+
+export function journal(folder: string, world: TestWorld, row: LimitRow = {}, options: Partial<JournalOptions> = {}): Limits {
+  return openLimits(table(row), { path: join(folder, 'journal'), fail: 'closed', ...options }, world)
+}
+
+/** What becomes of a journal whose process is killed: nothing is written any more, and the process that the lock names is gone. */
+export function crash(folder: string): void {
+  rmSync(join(folder, 'journal.lock'))
+}
+
+export const ANN: LimitedCaller = { issuer: 'https://idp.example', user: 'ann', groups: [] }
+export const caller = (user: string, groups: readonly string[] = []): LimitedCaller => ({ issuer: 'https://idp.example', user, groups })
+
+/** Admits at once. */
+export function admit(limits: Limits, who: LimitedCaller, nowMs: number, tokens = 0, microUsd = 0): Ticket {
+  const ticket = limits.admit(who, { tokens, microUsd }, nowMs)
+  if (ticket instanceof Promise) throw new Error('a promise')
+  return ticket
+}
+
+/** The limit that refuses, or 'admitted'; what is admitted stays so. */
+export function outcome(limits: Limits, who: LimitedCaller, nowMs: number, tokens = 0, microUsd = 0): LimitName | 'admitted' {
+  try {
+    admit(limits, who, nowMs, tokens, microUsd)
+    return 'admitted'
+  } catch (error) {
+    if (error instanceof LimitExceeded) return error.standing.limit
+    throw error
+  }
+}
+
+export function refusal(limits: Limits, who: LimitedCaller, nowMs: number, tokens = 0, microUsd = 0): LimitExceeded {
+  try {
+    admit(limits, who, nowMs, tokens, microUsd)
+  } catch (error) {
+    if (error instanceof LimitExceeded) return error
+    throw error
+  }
+  throw new Error('admitted')
+}
+
+export function codeOf(run: () => unknown): LimitsError['code'] | 'none' {
+  try {
+    run()
+    return 'none'
+  } catch (error) {
+    return (error as LimitsError).code
+  }
+}
+
+export const spent = (input: number, output = 0, cacheRead = 0, cacheWrite = 0, microUsd = 0): Spent => ({ input, output, cacheRead, cacheWrite, microUsd })
+
+/** The same numbers in the same order at every run. */
+export function chance(seed: number): (below: number) => number {
+  let state = seed >>> 0
+  return (below) => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor((state / 2 ** 32) * below)
+  }
+}
