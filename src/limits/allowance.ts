@@ -1,3 +1,5 @@
+import { LimitsError } from './errors.ts'
+
 /** What can be limited. Of several that refuse, the first in this order is told: the one that will refuse longest. */
 export const LIMIT_NAMES = [
   'usd_per_month', 'tokens_per_month', 'usd_per_day', 'tokens_per_day', 'tokens_per_minute', 'requests_per_minute', 'concurrent',
@@ -7,12 +9,15 @@ export type LimitName = (typeof LIMIT_NAMES)[number]
 /** Limits as configured: integers from 1, money in micro-dollars. What is not there is left to the next row. */
 export type LimitRow = { readonly [N in LimitName | 'burst']?: number | undefined }
 
-/** Who is limited how. Users are named `user`, or `issuer|user` where there are several issuers. */
+/** Who is limited how. */
 export interface LimitTable {
   readonly default: LimitRow
+  /** By `group`, or `issuer|group` for that of one issuer. */
   readonly groups: ReadonlyMap<string, LimitRow>
+  /** By `user`, or `issuer|user`; with several issuers only the latter. */
   readonly users: ReadonlyMap<string, LimitRow>
-  readonly severalIssuers: boolean
+  /** All there are; one that has no name is the only one. */
+  readonly issuers: readonly (string | undefined)[]
 }
 
 /** What limits need to know of a caller. */
@@ -42,12 +47,19 @@ export interface Allowance {
  * without it the requests of a whole minute may come at once.
  */
 export class Allowances {
-  readonly #table: LimitTable
+  readonly #default: LimitRow
+  readonly #groups: Rows
+  readonly #users: Rows
   /** Callers live as long as their tokens are remembered. */
   readonly #known = new WeakMap<LimitedCaller, Allowance>()
 
-  constructor(table: LimitTable) {
-    this.#table = table
+  /** @throws LimitsError - `LIMITS_AMBIGUOUS_USER` */
+  constructor({ default: fallback, groups, users, issuers }: LimitTable) {
+    this.#default = fallback
+    this.#groups = new Rows(groups, issuers)
+    this.#users = new Rows(users, issuers)
+    // Without a name before it a user would be somebody else with the other issuer.
+    if (issuers.length > 1 && this.#users.bare) throw new LimitsError('LIMITS_AMBIGUOUS_USER', 'with several issuers a user is written issuer|user')
   }
 
   of(caller: LimitedCaller): Allowance {
@@ -57,13 +69,33 @@ export class Allowances {
   }
 
   #make({ issuer, user, groups }: LimitedCaller): Allowance {
-    const { default: fallback, groups: ofGroups, users, severalIssuers } = this.#table
-    const own = users.get(severalIssuers ? `${issuer}|${user}` : user)
-    const tiers = [[own], groups.map((group) => ofGroups.get(group)), [fallback]]
+    const tiers = [[this.#users.get(issuer, user)], groups.map((group) => this.#groups.get(issuer, group)), [this.#default]]
     return {
       key: keyOf(issuer, user),
       limits: LIMIT_NAMES.flatMap((name) => tiers.map((rows) => mostGenerous(name, rows)).find((limit) => limit !== undefined) ?? []),
     }
+  }
+}
+
+/** Rows by name: of one issuer, or of whichever. */
+class Rows {
+  readonly #bare = new Map<string, LimitRow>()
+  readonly #qualified = new Map<string, LimitRow>()
+
+  constructor(rows: ReadonlyMap<string, LimitRow>, issuers: readonly (string | undefined)[]) {
+    for (const [name, row] of rows) {
+      const issuer = issuers.find((known) => known !== undefined && name.startsWith(`${known}|`))
+      if (issuer === undefined) this.#bare.set(name, row)
+      else this.#qualified.set(keyOf(issuer, name.slice(issuer.length + 1)), row)
+    }
+  }
+
+  get bare(): boolean {
+    return this.#bare.size > 0
+  }
+
+  get(issuer: string, name: string): LimitRow | undefined {
+    return this.#qualified.get(keyOf(issuer, name)) ?? this.#bare.get(name)
   }
 }
 

@@ -3,6 +3,8 @@ import type { Standing } from './standing.ts'
 export type LimitsErrorCode =
   // of a request
   | 'LIMITS_RATE_EXCEEDED' | 'LIMITS_BUDGET_EXCEEDED' | 'LIMITS_STORE_UNAVAILABLE'
+  // of the configuration
+  | 'LIMITS_AMBIGUOUS_USER'
   // of a journal that cannot be opened
   | 'LIMITS_JOURNAL_LOCKED' | 'LIMITS_JOURNAL_CORRUPT' | 'LIMITS_JOURNAL_UNUSABLE'
 

@@ -19,12 +19,17 @@ export class Limits {
   readonly #store: Store
   #allowances: Allowances
 
+  /** @throws LimitsError - `LIMITS_AMBIGUOUS_USER` */
   constructor(store: Store, table: LimitTable) {
     this.#store = store
     this.#allowances = new Allowances(table)
   }
 
-  /** Takes other limits into use; what was counted stays. */
+  /**
+   * Takes other limits into use; what was counted stays.
+   *
+   * @throws LimitsError - `LIMITS_AMBIGUOUS_USER`; then the old ones stay.
+   */
   reload(table: LimitTable): void {
     this.#allowances = new Allowances(table)
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Allowances, type LimitTable } from '../../src/limits/allowance.ts'
-import { caller, table } from './kit.ts'
+import { caller, codeOf, table } from './kit.ts'
 
 const TABLE: LimitTable = table({ tokens_per_day: 100, requests_per_minute: 10, burst: 2 }, {
   groups: new Map([
@@ -32,11 +32,26 @@ for (const [user, groups, expected] of CASES) {
   })
 }
 
-test('with several issuers a user is named with his own', () => {
-  const several = table({}, { users: new Map([['https://a|ann', { concurrent: 1 }], ['ann', { concurrent: 9 }]]), severalIssuers: true })
-  const of = (issuer: string) => new Allowances(several).of({ issuer, user: 'ann', groups: [] }).limits.map(({ value }) => value)
-  assert.deepEqual(of('https://a'), [1])
-  assert.deepEqual(of('https://b'), [])
+test('with several issuers a row is for the user, or the group, of the issuer before the bar', () => {
+  const issuers = ['https://a', 'https://b']
+  const several = new Allowances(table({}, {
+    users: new Map([['https://a|ann', { concurrent: 1 }], ['https://b|auth0|ann', { concurrent: 2 }]]),
+    groups: new Map([['https://a|staff', { concurrent: 3 }], ['staff', { concurrent: 4 }]]), issuers,
+  }))
+  const of = (issuer: string, user: string, ...groups: string[]) => several.of({ issuer, user, groups }).limits.map(({ value }) => value)
+  assert.deepEqual(of('https://a', 'ann', 'staff'), [1])
+  assert.deepEqual(of('https://b', 'ann'), [])
+  assert.deepEqual(of('https://b', 'auth0|ann'), [2])
+  assert.deepEqual(of('https://a', 'bob', 'staff'), [3])
+  assert.deepEqual(of('https://b', 'bob', 'staff'), [4])
+  // An issuer gives its people what names it likes.
+  assert.deepEqual(of('https://b', 'https://a|ann', 'https://a|staff'), [])
+})
+
+test('a user without an issuer is refused where there are several', () => {
+  const users = new Map([['ann', { concurrent: 1 }]])
+  assert.equal(codeOf(() => new Allowances(table({}, { users, issuers: ['https://a', 'https://b'] }))), 'LIMITS_AMBIGUOUS_USER')
+  assert.equal(codeOf(() => new Allowances(table({}, { users, issuers: ['https://a'] }))), 'none')
 })
 
 test('two callers never share a key', () => {

@@ -2,44 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { Limits, LimitsError } from '../../src/limits/index.ts'
-import { admit, ANN, caller, chance, codeOf, crash, DAY_MS, freshFolder, HOUR_MS, journal, outcome, spent, TestWorld } from './kit.ts'
+import { admit, ANN, call, caller, chance, codeOf, crash, DAY_MS, freshFolder, HOUR_MS, journal, left, outcome, PEOPLE, reopened, spent, TestWorld, used } from './kit.ts'
 
-const PEOPLE = ['ann', 'bob', 'Zoë "|" \u{1f600}'].map((user) => caller(user))
 const APRIL_MS = Date.UTC(2026, 3, 1)
-
-const used = (limits: Limits, nowMs: number) => PEOPLE.map((who) => limits.usage(who, nowMs))
-const call = (limits: Limits, who: (typeof PEOPLE)[number], nowMs: number, amounts = spent(1, 2, 3, 4, 5)): void => admit(limits, who, nowMs, 9, 9).settle(amounts, nowMs)
-
-/** A journal of several records, whose process was killed; and what it counted, turn by turn. */
-function left(folder: string, turns = 4): { readonly file: string; readonly bytes: Buffer; readonly states: ReturnType<typeof used>[] } {
-  const world = new TestWorld()
-  const before = journal(folder, world)
-  call(before, PEOPLE[0]!, world.timeMs, spent(1000, 100, 10, 1))
-  before.close()
-  const limits = journal(folder, world)
-  const states = [used(limits, world.timeMs)]
-  for (let i = 0; i < turns; i++) {
-    for (const who of PEOPLE) call(limits, who, world.timeMs)
-    world.turn()
-    states.push(used(limits, world.timeMs))
-  }
-  crash(folder)
-  const file = join(folder, 'journal')
-  return { file, bytes: readFileSync(file), states }
-}
-
-/** The journal as it is opened after the kill; or the error that refuses it. */
-function reopened(folder: string, world = new TestWorld()): ReturnType<typeof used> | LimitsError {
-  try {
-    const limits = journal(folder, world)
-    const state = used(limits, world.timeMs)
-    limits.close()
-    return state
-  } catch (error) {
-    return error as LimitsError
-  }
-}
 
 test('a journal gives the same numbers after a close, after a kill, and after ten of them', () => {
   const folder = freshFolder()
@@ -78,74 +43,6 @@ test('days and months go on where they were, and end where they would have', () 
   assert.deepEqual(reopened(folder, world), state)
   world.timeMs = Date.UTC(2026, 4, 1)
   assert.deepEqual(reopened(folder, world)[0 as keyof object], { day: spent(0), month: spent(0) })
-})
-
-test('a torn end is cut, wherever it is torn, and said in the log; what the file had when it got its name is never cut', () => {
-  const folder = freshFolder()
-  const { file, bytes, states } = left(folder)
-  const lines = bytes.toString().split('\n').slice(0, -1)
-  const ends = lines.map((_, i) => Buffer.byteLength(lines.slice(0, i + 1).join('\n')) + 1)
-  // Head, accounts, then one record for each turn.
-  assert.equal(lines.length, 2 + states.length - 1)
-  for (let length = 0; length < bytes.length; length++) {
-    writeFileSync(file, bytes.subarray(0, length))
-    const world = new TestWorld()
-    const found = reopened(folder, world)
-    const whole = ends.filter((end) => end <= length).length
-    if (length === 0) assert.deepEqual(found, used(journal(freshFolder(), world), world.timeMs))
-    else if (whole < 2) assert.equal((found as LimitsError).code, 'LIMITS_JOURNAL_CORRUPT', `cut at ${length}`)
-    else {
-      assert.deepEqual(found, states[whole - 2], `cut at ${length}`)
-      const torn = length > ends[whole - 1]! ? [ends[whole - 1]] : []
-      assert.deepEqual(world.lines.filter(({ level }) => level === 'warn').map(({ offset }) => offset), torn)
-    }
-  }
-})
-
-test('a byte that changes, anywhere, is found: the file is refused, with its name and the offset of the record', () => {
-  const folder = freshFolder()
-  const { file, bytes } = left(folder, 2)
-  const starts = [0, ...[...bytes].flatMap((byte, i) => (byte === 0x0a ? [i + 1] : []))]
-  for (let at = 0; at < bytes.length; at++) {
-    for (const flip of [0x01, 0x20, 0x80, 0xff, bytes[at]! ^ 0x0a, bytes[at]!]) {
-      if (flip === 0) continue
-      const changed = Buffer.from(bytes)
-      changed[at]! ^= flip
-      writeFileSync(file, changed)
-      const found = reopened(folder) as LimitsError
-      assert.equal(found.code, 'LIMITS_JOURNAL_CORRUPT', `byte ${at} ^ ${flip}`)
-      const start = starts.filter((one) => one <= at).at(-1)
-      assert.ok(found.message.includes(`${file} is damaged at byte ${start}:`), found.message)
-      assert.deepEqual(readFileSync(file), changed)
-    }
-  }
-})
-
-test('records that are missing, doubled or swapped are found', () => {
-  const folder = freshFolder()
-  const { file, bytes } = left(folder)
-  const lines = bytes.toString().split('\n')
-  const [a, b, ...rest] = lines as [string, string, ...string[]]
-  for (const other of [[b, ...rest], [a, ...rest], [a, b, ...rest.slice(1)], [a, b, rest[0]!, ...rest], [a, b, rest[1]!, rest[0]!, ...rest.slice(2)], [a, a, b, ...rest]]) {
-    writeFileSync(file, other.join('\n'))
-    assert.equal((reopened(folder) as LimitsError).code, 'LIMITS_JOURNAL_CORRUPT')
-  }
-})
-
-test('what is no journal is refused, and left as it is', () => {
-  for (const content of ['hello\n', '\n', '{}\n', '\0\0\0\0', '00000000 \n', 'a'.repeat(5000)]) {
-    const folder = freshFolder()
-    writeFileSync(join(folder, 'journal'), content)
-    assert.equal((reopened(folder) as LimitsError).code, 'LIMITS_JOURNAL_CORRUPT')
-    assert.equal(readFileSync(join(folder, 'journal'), 'utf8'), content)
-  }
-})
-
-test('zeros behind the last record, as a power failure leaves them, are a torn end', () => {
-  const folder = freshFolder()
-  const { file, bytes, states } = left(folder)
-  writeFileSync(file, Buffer.concat([bytes, Buffer.alloc(4096)]))
-  assert.deepEqual(reopened(folder), states.at(-1))
 })
 
 test('the file is written anew when much was appended: it stays small, and its numbers stay the same', () => {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
@@ -53,7 +53,7 @@ export function freshFolder(): string {
 }
 
 export function table(row: LimitRow, more: Partial<LimitTable> = {}): LimitTable {
-  return { default: row, groups: new Map(), users: new Map(), severalIssuers: false, ...more }
+  return { default: row, groups: new Map(), users: new Map(), issuers: [undefined], ...more }
 }
 
 export const memory = (row: LimitRow, more?: Partial<LimitTable>): Limits => openLimits(table(row, more), undefined, new TestWorld())
@@ -115,5 +115,39 @@ export function chance(seed: number): (below: number) => number {
   return (below) => {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0
     return Math.floor((state / 2 ** 32) * below)
+  }
+}
+
+export const PEOPLE = ['ann', 'bob', 'Zoë "|" \u{1f600}'].map((user) => caller(user))
+export const used = (limits: Limits, nowMs: number) => PEOPLE.map((who) => limits.usage(who, nowMs))
+export const call = (limits: Limits, who: (typeof PEOPLE)[number], nowMs: number, amounts = spent(1, 2, 3, 4, 5)): void => admit(limits, who, nowMs, 9, 9).settle(amounts, nowMs)
+
+/** A journal of several records, whose process was killed; and what it counted, turn by turn. */
+export function left(folder: string, turns = 4): { readonly file: string; readonly bytes: Buffer; readonly states: ReturnType<typeof used>[] } {
+  const world = new TestWorld()
+  const before = journal(folder, world)
+  call(before, PEOPLE[0]!, world.timeMs, spent(1000, 100, 10, 1))
+  before.close()
+  const limits = journal(folder, world)
+  const states = [used(limits, world.timeMs)]
+  for (let i = 0; i < turns; i++) {
+    for (const who of PEOPLE) call(limits, who, world.timeMs)
+    world.turn()
+    states.push(used(limits, world.timeMs))
+  }
+  crash(folder)
+  const file = join(folder, 'journal')
+  return { file, bytes: readFileSync(file), states }
+}
+
+/** The journal as it is opened after the kill; or the error that refuses it. */
+export function reopened(folder: string, world = new TestWorld()): ReturnType<typeof used> | LimitsError {
+  try {
+    const limits = journal(folder, world)
+    const state = used(limits, world.timeMs)
+    limits.close()
+    return state
+  } catch (error) {
+    return error as LimitsError
   }
 }

@@ -7,7 +7,7 @@ export const PER_TURN = 7
 
 /** A process that counts, as fast as it can, in the journal it is given; on its output how many calls have ended, before and after each turn. */
 function work(path: string, nowMs: number): void {
-  const limits = openLimits({ default: { concurrent: 20 }, groups: new Map(), users: new Map(), severalIssuers: false }, { path, fail: 'closed', maxAppendedBytes: 5000 }, {
+  const limits = openLimits({ default: { concurrent: 20 }, groups: new Map(), users: new Map(), issuers: [undefined] }, { path, fail: 'closed', maxAppendedBytes: 5000 }, {
     nowMs: () => nowMs, soon: setImmediate, after: (ms, run) => {
       const timer = setTimeout(run, ms).unref()
       return () => clearTimeout(timer)
