@@ -1,7 +1,7 @@
 import { parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
-import { ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
+import { AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
 import { wayToAws } from './aws.ts'
@@ -76,7 +76,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, closing: () => bo
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, revoked, live, log, closing,
+    ...aws, health: new AwsHealth(aws), revoked, live, log, closing,
     clock: new SigningClock(Date.now),
     keys: new SigningKeys(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),

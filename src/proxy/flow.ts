@@ -8,6 +8,7 @@ import { callAws, type Retry } from './call.ts'
 import type { Traffic } from './conversation.ts'
 import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
+import type { AwsHealth } from './health.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import { type Passage, relay } from './relay.ts'
 import { findRoute, type Route } from './route.ts'
@@ -15,6 +16,7 @@ import { findRoute, type Route } from './route.ts'
 /** All that the story of a request needs from outside. */
 export interface ProxyDependencies extends ConversationDependencies {
   readonly authenticator: Authenticator
+  readonly health: AwsHealth
   /** Asked every time: a token that was good can be revoked. */
   readonly revoked: (caller: Caller) => boolean
   readonly budget: ByteBudget
@@ -65,6 +67,10 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   if (house.revoked(story.caller)) throw new Refusal('TOKEN_REVOKED')
   if (house.closing()) throw new Refusal('DRAINING')
   if (exchange.hasBody && route.operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
+  if (route.operation.answer === 'own') {
+    story.passage = await house.health.answer(exchange)
+    return
+  }
   if (route.operation.answer === 'conversation') {
     story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
     story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic)

@@ -40,6 +40,7 @@ const ANSWERS: Readonly<Record<AnswerKind, object>> = {
   eventstream: { ...EVENTS, 'text/event-stream': {} },
   conversation: EVENTS,
   any: { ...json({}), 'text/event-stream': {} },
+  own: json({}),
 }
 
 function described({ name, method, answer, path: template }: Operation, path: string): object {
@@ -49,6 +50,6 @@ function described({ name, method, answer, path: template }: Operation, path: st
     operationId: surface,
     ...(labels.length > 0 && { parameters: labels }),
     ...(method === 'POST' && { requestBody: { content: answer === 'conversation' ? EVENTS : json({}) } }),
-    responses: { 200: { description: 'The answer of AWS.', content: ANSWERS[answer] }, default: { $ref: '#/components/responses/problem' } },
+    responses: { 200: { description: answer === 'own' ? 'The answer of the proxy itself.' : 'The answer of AWS.', content: ANSWERS[answer] }, default: { $ref: '#/components/responses/problem' } },
   }
 }

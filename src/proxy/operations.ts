@@ -4,8 +4,9 @@ import { type ProblemCode, PROBLEMS } from './problem.ts'
 /**
  * How the answer comes: `whole` at once, an `eventstream`, a `conversation` that begins before the request has ended,
  * or `any` of the first two as the client's body says (the OpenAI and Anthropic surfaces, whose streams are passed on as they are).
+ * The `own` one is ours: nothing goes up.
  */
-export type AnswerKind = 'whole' | 'eventstream' | 'conversation' | 'any'
+export type AnswerKind = 'whole' | 'eventstream' | 'conversation' | 'any' | 'own'
 
 /** One row of the door: what may be asked, and where it goes. */
 export interface Operation {
@@ -63,6 +64,8 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'Anthropic', method: 'GET', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true },
   { name: 'Mantle', method: 'POST', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
   { name: 'Mantle', method: 'GET', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
+
+  { name: 'AwsHealth', method: 'GET', path: '/health/aws', service: 'runtime', answer: 'own' },
 ]
 
 /** The exception that a stream of this operation ends with after a failure: one that its output union knows. */
