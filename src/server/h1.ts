@@ -73,6 +73,8 @@ export class Http1Exchange implements Exchange, Sink {
     const response = this.#response
     response.end(chunk)
     if (!response.writableFinished && !this.#gone) this.#cutLater()
+    // An answer can end before its request does; Node would read on for ever.
+    if (this.hasBody && !this.#request.complete) drainAway(this.body, (ended) => { if (!ended) this.#request.socket.destroySoon() })
   }
 
   once(event: 'drain', listener: () => void): void {

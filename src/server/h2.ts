@@ -15,6 +15,7 @@ export class Http2Exchange implements Exchange, Sink {
   readonly hasBody: boolean
   readonly body: ServerHttp2Stream
   readonly #takeMs: number
+  readonly #isConversation: boolean
   onGone: (() => void) | undefined
   #gone = false
   #awaitsContinue: boolean
@@ -28,6 +29,7 @@ export class Http2Exchange implements Exchange, Sink {
     this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
     this.body = stream
     this.#takeMs = terms.takeMs
+    this.#isConversation = headers['content-type'] === 'application/vnd.amazon.eventstream'
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     // The stream is told of a tick after its head came: its client can have reset it meanwhile.
     this.#gone = stream.destroyed || stream.aborted
@@ -73,6 +75,8 @@ export class Http2Exchange implements Exchange, Sink {
     if (this.body.destroyed) return
     const timer = setTimeout(() => this.body.destroy(), this.#takeMs)
     this.body.once('close', () => clearTimeout(timer))
+    // RFC 9113 §8.1: an answer that ends before its request does, and a client that need not go on.
+    if (this.hasBody) drainAway(this.body, (ended) => { if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR) })
   }
 
   once(event: 'drain', listener: () => void): void {
@@ -80,12 +84,10 @@ export class Http2Exchange implements Exchange, Sink {
   }
 
   // The Node client takes no answer while more than 10 MB of its upload are queued, so the upload is read first.
+  // A conversation may go on for as long as there is no answer.
   answer(status: number, fields: readonly string[], body: Buffer): void {
-    if (!this.hasBody || this.body.readableEnded) return this.#finish(status, fields, body)
-    drainAway(this.body, (ended) => {
-      this.#finish(status, fields, body)
-      if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR)
-    })
+    if (this.#isConversation) this.#finish(status, fields, body)
+    else drainAway(this.body, () => this.#finish(status, fields, body))
   }
 
   // close(code) would look like a clean end to the AWS JS SDK; an error does not.

@@ -34,7 +34,7 @@ export function refuseConnection(socket: Socket, code: ProblemCode, log: Log, mo
   // What comes after a refusal, while its answer leaves, is no news.
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
-  report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
+  if (!isReceiving(socket)) report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
   if (isAnswering(socket)) return void socket.destroy()
   const { status } = PROBLEMS[code]
   const { fields, body } = problemAnswer(PROBLEMS[code], id)
@@ -69,4 +69,9 @@ export const addressOf = (socket: Socket): string => sourceOf(socket.remoteAddre
 // Within an answer that has begun, the bytes of another one would be read as its body.
 function isAnswering(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
   return socket._httpMessage?.headersSent === true
+}
+
+// What breaks is the body of a request that is under way: its own line tells of it.
+function isReceiving(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
+  return socket._httpMessage?.req.complete === false
 }

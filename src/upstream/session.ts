@@ -60,6 +60,7 @@ export class Session {
   readonly #request: SessionRequest
   readonly #timeouts: SessionTimeouts
   readonly #listener: SessionListener
+  readonly #socket: Socket
   readonly #h2: ClientHttp2Session
   readonly #stream: ClientHttp2Stream
   readonly #splitter = new Splitter()
@@ -72,6 +73,7 @@ export class Session {
     this.#request = request
     this.#timeouts = timeouts
     this.#listener = listener
+    this.#socket = socket
     this.#h2 = connect(`${endpoint.secure ? 'https' : 'http'}://${endpoint.host}`, { createConnection: () => socket, settings: { enablePush: false } })
     this.#h2.on('error', this.#onError).on('close', this.#onClose).on('connect', this.#onConnect)
     this.#stream = this.#h2.request(headersOf(endpoint, request))
@@ -114,6 +116,8 @@ export class Session {
     clearTimeout(this.#timer)
     this.#stream.close(constants.NGHTTP2_CANCEL)
     this.#h2.destroy()
+    // Left to itself it would wait for the other side to close, too.
+    this.#socket.destroySoon()
   }
 
   readonly #onConnect = (_session: ClientHttp2Session, socket: Socket): void => {

@@ -72,7 +72,11 @@ export class FakeBedrock {
     this.#server.removeAllListeners(event).on(event, (socket: Socket) => {
       this.sockets.add(socket)
       socket.on('error', () => undefined).on('close', () => this.sockets.delete(socket))
-      sniff(socket, 60_000, (socket, isH2) => isH2 ? h2.emit('connection', socket) : serve!.call(this.#server, socket))
+      sniff(socket, 60_000, (socket, isH2) => {
+        if (!isH2) return void serve!.call(this.#server, socket)
+        socket.allowHalfOpen = false
+        h2.emit('connection', socket)
+      })
     })
   }
 

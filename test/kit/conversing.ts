@@ -29,6 +29,8 @@ export class Heard {
   readonly ended: Promise<boolean>
   /** Resolves when the stream is gone. */
   readonly over: Promise<void>
+  /** Port of the proxy's end. */
+  readonly peer: number | undefined
   readonly #secret: string
   readonly #region: string
   #prior: string
@@ -40,6 +42,7 @@ export class Heard {
     this.stream = stream
     this.headers = headers
     this.signature = signature
+    this.peer = stream.session?.socket.remotePort
     this.#secret = secret
     this.#region = region
     this.#prior = 'signature' in signature ? signature.signature : ''

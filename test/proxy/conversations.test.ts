@@ -1,139 +1,16 @@
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import { type IncomingMessage, request } from 'node:http'
-import { connect as h2connect } from 'node:http2'
-import { after, before, test } from 'node:test'
-import { encodeMessage, type Frame, type HeaderValue, Splitter, stringHeader } from '../../src/eventstream/index.ts'
-import { FakeBedrock } from '../kit/bedrock.ts'
+import { test } from 'node:test'
 import { PROTOCOLS } from '../kit/client.ts'
-import { chunk, echo, eventIn, type Heard } from '../kit/conversing.ts'
-import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+import { chunk, echo, type Heard } from '../kit/conversing.ts'
+import { token } from '../kit/proxy.ts'
+import { LAST, PATH, Speaker, wrapped } from '../kit/speaker.ts'
+import { bedrock, begin, outcome, proxyWith } from './hall.ts'
 
-let bedrock: FakeBedrock
-let proxy: TestProxy
-before(async () => {
-  bedrock = await FakeBedrock.start()
-  proxy = await startProxy(bedrock)
-})
-after(async () => {
-  await proxy.stop()
-  await bedrock.close()
-})
-
-type Protocol = (typeof PROTOCOLS)[number]
-const PATH = '/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream'
-
-/** The outer message that the AWS SDKs put around an event; signed by keys that nobody has. */
-function wrapped(inner: Buffer): Buffer {
-  const headers = new Map<string, HeaderValue>([[':date', { type: 'timestamp', value: 1773500966123n }], [':chunk-signature', { type: 'binary', value: randomBytes(32) }]])
-  return encodeMessage({ headers, payload: inner })
-}
-const LAST = (): Buffer => wrapped(Buffer.alloc(0))
-
-/** A client in a conversation of its own. */
-class Speaker {
-  readonly #out: { write(bytes: Buffer): boolean; end(bytes?: Buffer): unknown }
-  readonly status: Promise<number>
-  readonly frames: Frame[] = []
-  body = Buffer.alloc(0)
-  /** Whether the answer came to its proper end, once it is over. */
-  readonly over: Promise<boolean>
-  readonly leave: () => void
-  readonly pause: () => void
-  readonly resume: () => void
-  #waiting: (() => void)[] = []
-  #isOver = false
-
-  constructor(protocol: Protocol, port: number, path = PATH, headers: Record<string, string> = {}) {
-    const fields = { authorization: `Bearer ${token()}`, 'content-type': 'application/vnd.amazon.eventstream', ...headers }
-    const splitter = new Splitter()
-    const take = (bytes: Buffer): void => {
-      if (this.body.length < 100_000) this.body = Buffer.concat([this.body, bytes])
-      if (this.#ok) for (const frame of splitter.push(bytes)) this.frames.push(frame)
-      this.#wake()
-    }
-    let answer: (status: number) => void
-    let fail: (error: Error) => void
-    this.status = new Promise((resolve, reject) => { answer = resolve; fail = reject })
-    this.status.then((status) => { this.#ok = status === 200 }, () => undefined)
-    if (protocol === 'HTTP/2') {
-      const session = h2connect(`http://127.0.0.1:${port}`).on('error', () => undefined)
-      const stream = session.request({ ':method': 'POST', ':path': path, ...fields })
-      let ended = false
-      stream.on('response', (head) => { this.#ok = head[':status'] === 200; answer(head[':status']!) }).on('data', take).on('end', () => { ended = true })
-      this.over = new Promise((resolve) => stream.on('error', () => undefined).on('end', () => { if (stream.rstCode === 0) resolve(true) }).on('close', () => {
-        fail(new Error('no answer'))
-        session.destroy()
-        resolve(ended && stream.rstCode === 0)
-      }))
-      this.#out = stream
-      this.leave = () => session.destroy()
-      this.pause = () => stream.pause()
-      this.resume = () => stream.resume()
-    } else {
-      const sent = request({ host: '127.0.0.1', port, path, method: 'POST', agent: false, headers: fields })
-      sent.flushHeaders()
-      let received: IncomingMessage | undefined
-      this.over = new Promise((resolve) => {
-        sent.on('error', (error) => { fail(error); resolve(false) })
-        sent.on('response', (message) => {
-          received = message
-          this.#ok = message.statusCode === 200
-          answer(message.statusCode!)
-          message.on('data', take).on('error', () => undefined).on('close', () => resolve(message.complete))
-          message.on('end', () => resolve(message.complete))
-        })
-      })
-      this.#out = sent
-      this.leave = () => sent.destroy()
-      this.pause = () => received!.pause()
-      this.resume = () => received!.resume()
-    }
-    void this.over.then(() => { this.#isOver = true; this.#wake() })
-  }
-
-  #ok = false
-
-  send(bytes: Buffer): boolean {
-    return this.#out.write(bytes)
-  }
-
-  say(event: unknown): boolean {
-    return this.send(wrapped(chunk(event)))
-  }
-
-  end(bytes?: Buffer): void {
-    this.#out.end(bytes)
-  }
-
-  drain(): Promise<unknown> {
-    return Promise.race([once(this.#out as never, 'drain'), this.over])
-  }
-
-  async frame(at: number): Promise<Frame | undefined> {
-    while (this.frames.length <= at && !this.#isOver) await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    return this.frames[at]
-  }
-
-  async event(at: number): Promise<unknown> {
-    const frame = await this.frame(at)
-    return frame && eventIn(frame.payload)
-  }
-
-  /** Type and message of the last frame, an exception. */
-  async exception(): Promise<readonly [string | undefined, string]> {
-    await this.over
-    const frame = this.frames.at(-1)!
-    return [stringHeader(frame.headers, ':exception-type'), (JSON.parse(frame.payload.toString()) as { message: string }).message]
-  }
-
-  #wake(): void {
-    for (const wake of this.#waiting.splice(0)) wake()
-  }
-}
+const proxy = await proxyWith({})
 
 for (const protocol of PROTOCOLS) {
+  const open = (path = PATH, headers = {}): Speaker => new Speaker(protocol, proxy.port, path, headers)
+
   test(`events go both ways at once, signed anew, over ${protocol}`, async () => {
     let heard!: Heard
     bedrock.converse = async (came) => {
@@ -142,7 +19,7 @@ for (const protocol of PROTOCOLS) {
       came.stream.end()
     }
     const line = proxy.nextRequestLine()
-    const speaker = new Speaker(protocol, proxy.port)
+    const speaker = open()
     for (let at = 0; at < 20; at++) {
       speaker.say({ at })
       assert.deepEqual(await speaker.event(at), { at })
@@ -151,8 +28,147 @@ for (const protocol of PROTOCOLS) {
     speaker.end(LAST())
     assert.equal(await heard.ended, true)
     assert.equal(await speaker.over, true)
-    const { status, operation, events_in, events_out, error } = await line
-    assert.deepEqual({ status, operation, events_in, events_out, error }, { status: 200, operation: 'InvokeModelWithBidirectionalStream', events_in: 20, events_out: 20, error: undefined })
+    const { status, operation, events_in, events_out, bytes_in, bytes_out, error, aws_request_id } = await line
+    assert.deepEqual({ status, operation, events_in, events_out, error, aws_request_id }, { status: 200, operation: 'InvokeModelWithBidirectionalStream', events_in: 20, events_out: 20, error: undefined, aws_request_id: 'aws-request-id' })
+    assert.equal(bytes_in, Buffer.concat(heard.events).length)
+    assert.equal(bytes_out, bytes_in)
     assert.equal(heard.headers['x-amz-content-sha256'], 'STREAMING-AWS4-HMAC-SHA256-EVENTS')
+    assert.equal(heard.headers[':path'], PATH)
+  })
+
+  test(`a client that has said all still listens, whether its last frame was signed or not, over ${protocol}`, async () => {
+    for (const last of [LAST(), undefined]) {
+      const { speaker, heard } = await begin(protocol, proxy)
+      speaker.end(last)
+      assert.equal(await heard.ended, true)
+      for (let at = 1; at < 10; at++) heard.say(at)
+      heard.stream.end()
+      assert.equal(await speaker.event(9), 9)
+      assert.equal(await speaker.over, true)
+    }
+  })
+
+  test(`events without a signature around them are taken too, cut in pieces, over ${protocol}`, async () => {
+    const { speaker, heard, line } = await begin(protocol, proxy)
+    for (const byte of Buffer.concat([chunk('bare'), wrapped(chunk('wrapped'))])) speaker.send(Buffer.of(byte))
+    assert.deepEqual([await heard.event(1), await heard.event(2)], ['bare', 'wrapped'])
+    assert.deepEqual(heard.events[1], chunk('bare'))
+    speaker.leave()
+    await line
+  })
+
+  test(`AWS that has said all ends the answer, though the client goes on, over ${protocol}`, async () => {
+    const { speaker, heard, line } = await begin(protocol, proxy)
+    heard.stream.end()
+    assert.equal(await speaker.over, true)
+    assert.deepEqual(await outcome(line), { status: 200, failed: undefined, error: undefined })
+    await heard.over
+    speaker.leave()
+  })
+
+  test(`AWS's exceptions pass as they are, over ${protocol}`, async () => {
+    const { speaker, heard } = await begin(protocol, proxy)
+    heard.except('throttlingException', 'slow down')
+    heard.stream.end()
+    assert.deepEqual(await speaker.exception(), ['throttlingException', 'slow down'])
+    assert.equal(await speaker.over, true)
+    speaker.leave()
+  })
+
+  for (const when of ['at once', 'after the first event']) {
+    test(`AWS's errors before its head are HTTP errors with its status and bytes, ${when}, over ${protocol}`, async () => {
+      bedrock.converse = async (heard) => {
+        if (when !== 'at once') await heard.event(0)
+        heard.refuse(429, 'ThrottlingException', 'slow down')
+      }
+      const speaker = open()
+      speaker.say('hello')
+      assert.equal(await speaker.status, 429)
+      while (speaker.body.toString() !== '{"message":"slow down"}') await speaker.more()
+      speaker.leave()
+    })
+  }
+
+  for (const [type, status, kind] of [['AccessDeniedException', 403, 'AccessDeniedException'], ['UnrecognizedClientException', 503, 'ServiceUnavailableException'], ['ExpiredTokenException', 503, 'ServiceUnavailableException']] as const) {
+    test(`AWS's 403 ${type} is ${status} to the client, over ${protocol}`, async () => {
+      bedrock.converse = (heard) => heard.refuse(403, type, 'words')
+      const speaker = open()
+      assert.equal(await speaker.status, status)
+      assert.match(speaker.headers['x-amzn-errortype'] as string, new RegExp(`^${kind}`))
+      speaker.leave()
+    })
+  }
+
+  test(`who may not talk hears it at once, though it goes on sending, over ${protocol}`, async () => {
+    for (const [path, headers, status] of [
+      [PATH, { authorization: 'Bearer a.b.c' }, 401],
+      ['/model/anthropic.claude-3-haiku-20240307-v1%3A0/invoke-with-bidirectional-stream', {}, 403],
+    ] as const) {
+      const speaker = open(path, headers)
+      const talking = setInterval(() => speaker.say('hello'), 100)
+      try {
+        assert.equal(await speaker.status, status)
+      } finally {
+        clearInterval(talking)
+        speaker.leave()
+      }
+    }
+  })
+
+  test(`the token may be the session token of a signature, over ${protocol}`, async () => {
+    bedrock.converse = (heard) => heard.accept()
+    const authorization = 'AWS4-HMAC-SHA256 Credential=AKID/20260101/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=00'
+    const coming = bedrock.nextHeard()
+    const line = proxy.nextRequestLine()
+    const speaker = open(PATH, { authorization, 'x-amz-security-token': token(), 'x-amz-content-sha256': 'STREAMING-AWS4-HMAC-SHA256-EVENTS' })
+    assert.equal(await speaker.status, 200)
+    assert.equal((await coming).headers['x-amz-security-token'], undefined)
+    speaker.leave()
+    await line
+  })
+
+  test(`a client that reads slowly pauses AWS, and misses nothing, over ${protocol}`, async () => {
+    const { speaker, heard, line } = await begin(protocol, proxy)
+    speaker.pause()
+    const filler = 'x'.repeat(10_000)
+    const LAST_AT = 3000
+    let said = 0
+    const saying = (async () => {
+      while (said < LAST_AT) if (!heard.say({ at: ++said, filler })) await heard.drain()
+    })()
+    let before = -1
+    // Until it stands still: what lies in the sockets of the system is not ours.
+    while (before !== said) {
+      before = said
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+    assert.ok(said < LAST_AT, 'AWS was never paused')
+    speaker.resume()
+    await saying
+    for (let at = 1; at <= LAST_AT; at++) assert.equal((await speaker.event(at) as { at: number }).at, at)
+    speaker.leave()
+    await line
+  })
+
+  test(`an AWS that reads slowly pauses the client, and misses nothing, over ${protocol}`, async () => {
+    const { speaker, heard, line } = await begin(protocol, proxy)
+    heard.stream.pause()
+    const filler = 'x'.repeat(10_000)
+    const LAST_AT = 3000
+    let said = 0
+    const saying = (async () => {
+      while (said < LAST_AT) if (!speaker.say({ at: ++said, filler })) await speaker.drain()
+    })()
+    let before = -1
+    while (before !== said) {
+      before = said
+      await new Promise((resolve) => setTimeout(resolve, 300))
+    }
+    assert.ok(said < LAST_AT, 'the client was never paused')
+    heard.stream.resume()
+    await saying
+    for (let at = 1; at <= LAST_AT; at++) assert.equal((await heard.event(at) as { at: number }).at, at)
+    speaker.leave()
+    await line
   })
 }
