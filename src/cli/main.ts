@@ -2,6 +2,7 @@ import { audit } from './audit.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
 import type { Command, Terminal } from './command.ts'
+import { explain } from './explain.ts'
 import { openapi } from './openapi.ts'
 import { serveCommand } from './serve.ts'
 import { token } from './token.ts'
@@ -12,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', demo],
   ['check', check],
   ['token', token],
+  ['explain', explain],
   ['openapi', openapi],
   ['audit', audit],
 ])

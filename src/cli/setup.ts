@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig } from '../config/index.ts'
 import { CredentialsError, hostFiles, profileRegion, type Shared } from '../credentials/index.ts'
 import { IdentityError, type IssuerOptions, Revocations, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
+import { Policy, PolicyError } from '../policy/index.ts'
+import { OPERATIONS } from '../proxy/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import type { Terminal } from './command.ts'
 
@@ -10,6 +12,7 @@ import type { Terminal } from './command.ts'
 export interface Setup {
   readonly config: Config
   readonly issuers: readonly TrustedIssuer[]
+  readonly policy: Policy
   readonly tls: Certificate | undefined
   readonly revocations: { readonly path: string; readonly issuers: readonly (string | undefined)[] } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
@@ -35,11 +38,13 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   if (config === undefined) return { problems: [...loaded.problems.map(formatProblem), ...reader.problems] }
   const { jwt, server, aws } = config
   const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer))
-  const revocations = reader.revocations(jwt.revocation_file, issuers.map(({ options }) => options.issuer))
+  const names = issuersOf(jwt).map(([, { issuer }]) => issuer)
+  const revocations = reader.revocations(jwt.revocation_file, names)
+  const policy = reader.policy(config.policy, names)
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
-  if (reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
+  if (policy === undefined || reader.problems.length > 0) return { problems: reader.problems }
+  return { setup: { config, issuers, policy, revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
 export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder' | 'revocation_file'>
@@ -98,6 +103,16 @@ class Reader {
       this.problems.push(`jwt.revocation_file: ${path}: ${error.message}`)
     }
     return { path, issuers }
+  }
+
+  policy(options: Config['policy'], issuers: readonly (string | undefined)[]): Policy | undefined {
+    try {
+      return new Policy(options, { issuers, operations: OPERATIONS.map(({ name }) => name) })
+    } catch (error) {
+      if (!(error instanceof PolicyError)) throw error
+      this.problems.push(error.message)
+      return undefined
+    }
   }
 
   certificate(tls: Config['server']['tls']): Certificate | undefined {

@@ -144,6 +144,17 @@ export function integer(min: number, max: number): Kind<number> {
   }
 }
 
+/** US dollars as a decimal number; no finer than millionths, so that sums of them stay exact. */
+export function usd(max: number): Kind<number> {
+  const read = (value: unknown) => (typeof value === 'number' && value >= 0 && value <= max && Math.round(value * 1e6) / 1e6 === value ? value : undefined)
+  return {
+    name: `USD 0–${max}`,
+    expected: `US dollars from 0 to ${max}, with at most six digits behind the point`,
+    fromText: (value) => (/^\d+(\.\d+)?$/.test(value) ? read(Number(value)) : undefined),
+    fromValue: read,
+  }
+}
+
 /** Milliseconds, written with a unit: `250ms`, `30s`, `5m`, `8h`. A bare number is refused: its unit would be a guess. */
 export function duration(min: string, max = LONGEST_TIMER): Kind<number> {
   const [least, most] = [quantity(min, DURATION), quantity(max, DURATION)]

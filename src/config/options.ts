@@ -1,4 +1,4 @@
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
@@ -183,6 +183,57 @@ const bidirectional = {
     wrong: 'Shorter than the sessions of AWS: conversations are cut.' },
 } as const satisfies Options
 
+const effect = choice('allow', 'deny')
+const geography = text('geography', 'a geography such as eu, us-gov or global, or in-region', /^[a-z]{2,6}(-[a-z]+)?$/)
+
+/** Who may use which model. */
+const policy = {
+  'policy.default': { kind: effect, reload: 'live',
+    text: 'What holds where no rule applies; without it `allow` while there is no rule, `deny` once there is one.',
+    wrong: '`allow` beside rules that allow: they change nothing.' },
+  'policy.rules': { default: '', reload: 'live',
+    kind: rows({
+      users: { kind: list(text()), reload: 'live',
+        text: 'Users that the rule is for, as `user` or `issuer|user`; with several issuers only the latter. Without it everybody.',
+        wrong: 'Not what tokens call the user: the rule never applies.' },
+      groups: { kind: list(text()), reload: 'live',
+        text: 'Groups that it is for, as `group` or, of one issuer only, `issuer|group`; any one of the caller is enough.',
+        wrong: 'A group of another issuer with the same name: its people are meant too.' },
+      operations: { kind: list(text('operation', 'the name of an operation')), reload: 'live',
+        text: 'Operations that it is for, such as `Converse`; `openapi` prints their names. Without it all.',
+        wrong: 'No name of an operation: the start fails. `ConverseStream` left out beside `Converse`: it does the same, and the rule is not for it.' },
+      models: { kind: list(modelPattern), reload: 'live',
+        text: 'Models that it is for, `*` for any characters: an id names the model in every spelling and geography, `eu.anthropic.*` in one, an ARN what has no other name. Without it all, and operations without a model.',
+        wrong: 'A pattern that fits nothing: what should be denied is not. What is behind the ARN of a profile, a prompt or an own model is unknown: unless it is named, it is not allowed by a rule with this condition, and denied by one.' },
+      geographies: { kind: list(geography), reload: 'live',
+        text: 'Where the model may run, as the id says: `us`, `us-gov`, `eu`, `apac`, `jp`, `au`, `global`…, and `in-region` for ids and ARNs of the region itself.',
+        wrong: '`in-region` left out: ids without a geography are not meant.' },
+      effect: { kind: effect, required: true, reload: 'live',
+        text: 'What the rule does where all its conditions hold.',
+        wrong: 'The wrong one of two.' },
+    }),
+    text: 'Rules, in their order; the first that applies decides. `explain` shows which one that is.',
+    wrong: 'A wide rule before a narrow one: the narrow one never decides.' },
+} as const satisfies Options
+
+const price = usd(100_000)
+
+/** What tokens cost. */
+const pricing = {
+  pricing: { default: '', reload: 'live',
+    kind: rows({
+      models: { kind: list(modelPattern), required: true, reload: 'live',
+        text: 'Models with these prices, as in `policy.rules[].models`.',
+        wrong: 'Too wide: dear models are counted as cheap ones.' },
+      input: { kind: price, required: true, reload: 'live', text: 'USD per million input tokens, cached ones not among them.', wrong: 'Per thousand: costs are a thousandth of the bill.' },
+      output: { kind: price, required: true, reload: 'live', text: 'USD per million output tokens.', wrong: 'Per thousand: costs are a thousandth of the bill.' },
+      cache_read: { kind: price, reload: 'live', text: 'USD per million tokens read from the cache; without it those of `input`.', wrong: 'Left out: cached prompts are counted as dear as others.' },
+      cache_write: { kind: price, reload: 'live', text: 'USD per million tokens written to the cache; without it those of `input`.', wrong: 'Left out: they are counted a little too cheap.' },
+    }),
+    text: 'Prices of models; the first row that names a model counts. A model in no row has unknown costs, which no budget in USD counts.',
+    wrong: 'Out of date: costs differ from the bill of AWS.' },
+} as const satisfies Options
+
 /** The log of the proxy itself. */
 const logging = {
   'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'live',
@@ -196,7 +247,7 @@ const logging = {
 type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
-export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...logging }
+export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...pricing, ...logging }
 
 /** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
 export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

@@ -116,6 +116,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.timeouts.idle': ['1h', '1h', 3_600_000],
   'bidirectional.models': [['amazon.nova-sonic-v1:0', 'x.*'], 'amazon.nova-sonic-v1:0,x.*', ['amazon.nova-sonic-v1:0', 'x.*']],
   'bidirectional.session_timeout': ['5m', '5m', 300_000],
+  'policy.default': ['deny', 'deny', 'deny'],
   'logging.level': ['error', 'error', 'error'],
   'logging.format': ['text', 'text', 'text'],
 }
@@ -126,7 +127,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'policy.rules', 'pricing'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {

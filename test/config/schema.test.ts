@@ -17,10 +17,12 @@ test('Config has the types of its options', () => {
     true satisfies Same<Config['jwt']['issuers'][0]['issuer'], string>,
     true satisfies Same<Config['jwt']['issuers'][0]['secret'], Secret | undefined>,
     true satisfies Same<Config['jwt']['issuers'][0]['leeway'], number>,
+    true satisfies Same<Config['policy']['rules'][0]['users'], readonly string[] | undefined>,
+    true satisfies Same<Config['pricing'][0]['input'], number>,
     true satisfies Same<Config['logging']['format'], 'json' | 'text'>,
-    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'bidirectional' | 'logging'>,
+    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'bidirectional' | 'policy' | 'pricing' | 'logging'>,
   ]
-  assert.equal(same.length, 11)
+  assert.equal(same.length, 13)
 })
 
 for (const [name, option] of documented()) {
