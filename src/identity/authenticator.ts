@@ -89,9 +89,12 @@ export class Authenticator {
     try {
       return this.#accept(reading, nowMs)
     } catch (error) {
-      const { remote } = reading.issuer
+      if (!RENEWABLE[renewals]!.has((error as JwtError).code)) throw error
+      const { claims, issuer: { options, remote } } = reading
+      // A token that by its own word is not for here and now is refused for that: no key could help it.
+      checked(claims, options, nowMs / 1000)
       const joined = remote?.fetching
-      const renewal = RENEWABLE[renewals]!.has((error as JwtError).code) ? remote?.renew(nowMs) : undefined
+      const renewal = remote?.renew(nowMs)
       if (renewal === undefined) throw error
       // The keys of a fetch that was under way may be older than the token: then the next fetch counts.
       return renewal.then(() => this.#authenticate(token, this.#world.nowMs(), joined ? renewals - 1 : 0))

@@ -130,6 +130,13 @@ test('a request that waits for its turn to have keys fetched ends when the authe
   assert.equal(issuer.fetches, 2)
 })
 
+test('a token of an unknown key that has expired by its own word has no keys fetched, and is refused as expired', async () => {
+  const { issuer, authenticate, authenticator } = await open(OLD)
+  assert.throws(() => authenticate(tokenOf(NEW, { ...CLAIMS, exp: START_MS / 1000 - 3600 })), { code: 'JWT_EXPIRED' })
+  assert.equal(issuer.fetches, 1)
+  authenticator.close()
+})
+
 test('a clock that is set back does not keep new keys away', async () => {
   const { issuer, world, authenticate, authenticator } = await open(OLD)
   assert.equal(await codeOf(() => authenticate(tokenOf(NEW, CLAIMS))), 'JWT_KEY_UNKNOWN')
