@@ -89,7 +89,7 @@ export class ChainedFile {
 
   /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */
   reopen(): string | undefined {
-    this.write()
+    if (!this.gone) this.write()
     try {
       const [old, file] = [this.#file, new LogFile(this.#path, this.#disk)]
       this.#file = file

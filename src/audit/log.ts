@@ -10,8 +10,9 @@ import type { CallRecord, IntentRecord } from './record.ts'
 export interface AuditOptions {
   readonly path: string
   /**
-   * How soon lines are safe from a power cut: after `every` turn of the event loop that made some, or within an `interval`
-   * of a second. The end of this process alone, however sudden, costs the lines of one turn at most.
+   * How soon lines are safe from a power cut: after `every` turn of the event loop that made some (those of turns that come
+   * while the disk is busy together), or within an `interval` of a second. The end of this process alone, however sudden,
+   * costs the lines of one turn at most.
    */
   readonly fsync: 'every' | 'interval'
   /** Whether calls go on while the log cannot be written. */
@@ -133,9 +134,8 @@ export class AuditLog {
   }
 
   readonly #flush = (): void => {
-    // In trouble the next try is the tick's; while a commit is under way the lines of many turns become the next one.
-    if (this.#trouble !== undefined || this.#committing) return
-    if (this.#write() && this.#options.fsync === 'every') void this.#commit()
+    // In trouble the next try is the tick's. While a commit is under way, what many turns write is left to the next one.
+    if (this.#trouble === undefined && this.#write() && this.#options.fsync === 'every' && !this.#committing) void this.#commit()
   }
 
   /** @returns Whether all lines are in the file. */
@@ -150,7 +150,7 @@ export class AuditLog {
     await this.#sync()
     this.#committing = false
     for (const go of waiting) go()
-    if (this.#file.queued > 0 || this.#waiting.length > 0) this.#flush()
+    if (this.#file.written !== this.#safe || this.#waiting.length > 0) this.#flush()
   }
 
   /** @returns Whether all lines in the file are safe. */

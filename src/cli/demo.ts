@@ -22,7 +22,7 @@ export const demo: Command = {
     const standIn = await startStandIn({ ...AWS_KEYS, secretAccessKey, wordMs: 120 })
     const jwtSecret = randomBytes(48).toString('base64')
     const env = {
-      SERVER__HOST: '127.0.0.1', JWT__SECRET: jwtSecret, JWT__ISSUER: 'demo', AWS__REGION: AWS_KEYS.region, AWS__ENDPOINT: standIn.url,
+      SERVER__HOST: '127.0.0.1', ADMIN__PORT: '0', JWT__SECRET: jwtSecret, JWT__ISSUER: 'demo', AWS__REGION: AWS_KEYS.region, AWS__ENDPOINT: standIn.url,
       AWS_ACCESS_KEY_ID: AWS_KEYS.accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey,
     }
     const log = createLog({ level: values.verbose ? 'info' : 'warn', format: 'text', nowMs: Date.now, write: (line) => process.stdout.write(line) })

@@ -6,6 +6,7 @@ import { Door, servePage } from '../server/index.ts'
 import { SigningKeys } from '../sigv4/index.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
+import { openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
 
 /** How long a body may wait for memory. A paused upload hides that its client has left. */
@@ -23,8 +24,10 @@ export interface Running {
 /** The composition root: the only place that knows every room. */
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
-  const { house, aws, live, revocations } = furnish(setup, env, log, () => door.closing)
+  const audit = openAudit(config, log)
+  const { house, aws, live, revocations } = furnish(setup, env, log, { audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
+  if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
   const pages = { log, checks, tls: setup.tls !== undefined, basePath: base }
   const door: Door = new Door(doorOptions(setup), log, (exchange) => {
@@ -32,7 +35,11 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
     if (path === undefined || !servePage(exchange, path, pages)) void handle(exchange, house)
   })
   let draining = false
-  const { port } = await door.listen()
+  const admin = await openAdmin(config, house, checks, log)
+  const { port } = await door.listen().catch(async (error: unknown) => {
+    await admin.close()
+    throw error
+  })
   const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(config.server.host)}:${port}${base}`
   log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
   return {
@@ -40,6 +47,8 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
     reload({ issuers, tls, ...next }) {
       if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
       if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
+      const problem = audit?.reopen()
+      if (problem !== undefined) return [`audit.file: ${problem}`]
       if (tls !== undefined) door.renewCertificate(tls)
       house.authenticator.reload(issuers)
       revocations.watch(next.revocations)
@@ -57,6 +66,8 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       aws.close()
       house.authenticator.close()
       revocations.close()
+      await audit?.close()
+      await admin.close()
       return cut
     },
   }
@@ -65,7 +76,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 /** Time for the exception frames of a forced end to reach their clients. */
 const LAST_WORDS_MS = 500
 
-function furnish(setup: Setup, env: Terminal['env'], log: Log, closing: () => boolean) {
+function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'audit' | 'closing' | 'observe'>) {
   const { config: { bidirectional, jwt, server }, issuers } = setup
   const live = new LiveAnswers()
   const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
@@ -76,7 +87,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, closing: () => bo
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, health: new AwsHealth(aws), revoked, live, log, closing,
+    ...aws, health: new AwsHealth(aws), revoked, live, log, ...more,
     clock: new SigningClock(Date.now),
     keys: new SigningKeys(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),

@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util'
+import { AuditError } from '../audit/index.ts'
 import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
@@ -27,9 +28,8 @@ export const serveCommand: Command = {
     const log: AdjustableLog = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })
-    const running = await start(read.setup, process.env, log).catch((error: NodeJS.ErrnoException) => {
-      if (error.syscall !== 'listen') throw error
-      process.stderr.write(`cannot listen on ${config.server.host}, port ${config.server.port}: ${error.code}\n`)
+    const running = await start(read.setup, process.env, log).catch((error: unknown) => {
+      process.stderr.write(`${startProblem(error)}\n`)
     })
     if (running === undefined) return EXIT_FAILURE
     let current = read.setup
@@ -43,6 +43,14 @@ export const serveCommand: Command = {
     setTimeout(() => process.exit(0), LAST_LINES_MS).unref()
     return 0
   },
+}
+
+/** What kept the proxy from starting, for people. */
+function startProblem(error: unknown): string {
+  if (error instanceof AuditError) return `audit.file: ${error.message}`
+  const { syscall, code, address, port } = error as NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
+  if (syscall === 'listen') return `cannot listen on ${address}, port ${port}: ${code}`
+  throw error
 }
 
 /** Takes the configuration as it is now, or, where it is bad, says so and goes on with the old one. */

@@ -54,6 +54,10 @@ const CHECKS: readonly Check[] = [
   ...(['fips', 'dual_stack'] as const).map((variant): Check => ({ about: [`aws.${variant}`, ...ENDPOINTS],
     broken: ({ aws }) => aws[variant] && (aws.endpoint ?? aws.control_endpoint ?? aws.mantle_endpoint) !== undefined,
     expected: `no aws.${variant} beside an endpoint of your own, whose host is taken as it is` })),
+  { about: ['audit.key'],
+    // RFC 2104 section 3: a key shorter than the hash weakens it.
+    broken: ({ audit }) => audit.key !== undefined && Buffer.byteLength(audit.key.reveal()) < 32,
+    expected: 'audit.key of at least 32 bytes (`openssl rand -base64 48` makes one)' },
   { about: AWS_KEYS,
     broken: ({ aws }) => (aws.access_key_id === undefined) !== (aws.secret_access_key === undefined)
       || (aws.session_token !== undefined && aws.access_key_id === undefined),

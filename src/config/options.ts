@@ -1,9 +1,9 @@
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, host, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
+import { admin, audit, logging } from './observation.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
 
-const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
 // It becomes part of AWS's host names.
 const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
 // What the SDKs take for a name.
@@ -234,20 +234,10 @@ const pricing = {
     wrong: 'Out of date: costs differ from the bill of AWS.' },
 } as const satisfies Options
 
-/** The log of the proxy itself. */
-const logging = {
-  'logging.level': { kind: choice('debug', 'info', 'warn', 'error'), default: 'info', reload: 'live',
-    text: 'The least important line that is written.',
-    wrong: '`warn` and `error` hide every request, and why tokens are refused.' },
-  'logging.format': { kind: choice('json', 'text'), default: 'json', reload: 'restart',
-    text: 'One JSON object per line, for collectors, or text for people.',
-    wrong: 'A collector that expects the other one keeps lines without fields.' },
-} as const satisfies Options
-
 type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
-export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...pricing, ...logging }
+export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...pricing, ...admin, ...audit, ...logging }
 
 /** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
 export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

@@ -1,3 +1,4 @@
+import type { AuditLog, CallRecord } from '../audit/index.ts'
 import { parseTarget, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
@@ -27,10 +28,19 @@ export interface ProxyDependencies extends ConversationDependencies {
   readonly nowMs: () => number
   /** Whether new requests are turned away, because the process is about to end. */
   readonly closing: () => boolean
+  /** Where calls are written down; without it they are not. */
+  readonly audit: AuditLog | undefined
+  /** Told of every call at its end. */
+  readonly observe: (call: CallRecord) => void
 }
 
 /** What is known of a request so far; at its end, the line in the log. */
 interface Story {
+  readonly beganMs: number
+  sentMs?: number
+  /** When the head of AWS's answer was here. */
+  answeredMs?: number
+  session?: string | undefined
   route?: Route
   caller?: Caller
   passage?: Passage
@@ -41,8 +51,7 @@ interface Story {
 
 /** The whole story of one request. It never throws: whatever happens becomes an answer and a line in the log. */
 export async function handle(exchange: Exchange, house: ProxyDependencies): Promise<void> {
-  const beganMs = house.nowMs()
-  const story: Story = { retries: [], bodyBytes: 0 }
+  const story: Story = { beganMs: house.nowMs(), retries: [], bodyBytes: 0 }
   let failure: unknown
   try {
     await tell(exchange, house, story)
@@ -56,11 +65,12 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
       exchange.break()
     }
   }
-  report(exchange, house, story, failure, beganMs)
+  report(exchange, house, story, failure)
 }
 
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {
   const fields = requestFields(exchange.fields, exchange.protocol)
+  story.session = fields.get('x-claude-code-session-id')
   const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
   const caller = authenticate(fields, house.authenticator, house.nowMs())
   story.caller = caller instanceof Promise ? await caller : caller
@@ -71,6 +81,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     story.passage = await house.health.answer(exchange)
     return
   }
+  if (!await mayBegin(exchange, route, story, house)) throw new Refusal('AUDIT_UNAVAILABLE')
   if (route.operation.answer === 'conversation') {
     story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
     story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic)
@@ -81,7 +92,9 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   story.bodyBytes = payload.bytes
   const stopSigns = signsOfLife(exchange, route)
   try {
+    story.sentMs = house.nowMs()
     const answer = await callAws(exchange, route, fields, payload, house, (why) => story.retries.push(why))
+    story.answeredMs = house.nowMs()
     stopSigns()
     payload.release()
     if (house.revoked(story.caller)) {
@@ -93,6 +106,14 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     stopSigns()
     payload.release()
   }
+}
+
+/** Whether the call may go on, as far as it can be written down. */
+function mayBegin(exchange: Exchange, route: Route, { beganMs, caller }: Story, { audit }: ProxyDependencies): boolean | Promise<boolean> {
+  return audit === undefined || audit.begin({
+    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, source: exchange.source,
+    operation: route.operation.name, model: route.subject,
+  })
 }
 
 function belowBase(target: Target, basePath: string): Target {
@@ -123,18 +144,30 @@ function refuse(exchange: Exchange, error: unknown, story: Story): void {
   exchange.answer(problem.status, fields, body)
 }
 
-function report(exchange: Exchange, house: ProxyDependencies, story: Story, failure: unknown, beganMs: number): void {
-  const { passage, route, caller, traffic } = story
+function report(exchange: Exchange, house: ProxyDependencies, story: Story, failure: unknown): void {
+  const call = recordOf(exchange, story, failure, house.nowMs())
+  house.observe(call)
+  // A call that was refused because it could not be written down would only crowd out those that can be.
+  if (call.error !== 'AUDIT_UNAVAILABLE') house.audit?.end(call)
+  const { time, groups, model, ...rest } = call
+  const line = { ...rest, subject: model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
+  if (call.error === 'INTERNAL') house.log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
+  else house.log.info('request', line)
+}
+
+function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallRecord {
+  const { passage, route, caller, traffic, beganMs, sentMs, answeredMs } = story
   const code = failure === undefined ? passage?.failure : problemCode(failure)
   const problem = code === undefined ? undefined : PROBLEMS[code]
-  const line = {
-    request_id: exchange.id, source: exchange.source, method: exchange.method, operation: route?.operation.name, subject: route?.subject,
-    user: caller?.user, issuer: caller?.issuer, status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code,
-    detail: detailOf(failure), retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
-    bytes_in: traffic?.bytesIn ?? story.bodyBytes, events_in: traffic?.eventsIn, events_out: traffic?.eventsOut, bytes_out: passage?.bytes ?? 0, duration_ms: house.nowMs() - beganMs, aws_request_id: passage?.awsRequestId,
+  return {
+    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, groups: caller?.groups,
+    source: exchange.source, method: exchange.method, operation: route?.operation.name, model: route?.subject,
+    status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code, retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
+    bytes_in: traffic?.bytesIn ?? story.bodyBytes, bytes_out: passage?.bytes ?? 0,
+    first_byte_ms: answeredMs === undefined ? undefined : answeredMs - beganMs,
+    upstream_ms: answeredMs === undefined ? undefined : answeredMs - (sentMs ?? answeredMs),
+    duration_ms: nowMs - beganMs, aws_request_id: passage?.awsRequestId, session_id: story.session,
   }
-  if (code === 'INTERNAL') house.log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
-  else house.log.info('request', line)
 }
 
 /** What the client is not told. */

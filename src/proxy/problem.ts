@@ -22,6 +22,7 @@ export type RefusalCode =
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
   | 'OUT_OF_MEMORY_BUDGET'
+  | 'AUDIT_UNAVAILABLE'
   | 'DRAINING'
   | 'CLIENT_GONE'
   | 'INTERNAL'
@@ -106,6 +107,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   NO_AWS_CREDENTIALS: unavailable('proxy', 'The proxy has no valid AWS credentials.'),
   AWS_CREDENTIALS_REFUSED: unavailable('proxy', 'AWS did not accept the credentials of the proxy.'),
   OUT_OF_MEMORY_BUDGET: { ...unavailable('proxy', 'The proxy holds as many request bodies as it can.'), retryAfterS: 1 },
+  AUDIT_UNAVAILABLE: { ...unavailable('proxy', 'Calls cannot be written down at the moment.'), retryAfterS: 5 },
   DRAINING: { ...unavailable('proxy', 'The proxy is shutting down.'), retryAfterS: 1 },
   INTERNAL: { status: 500, type: 'InternalServerException', message: 'The proxy failed.', culprit: 'proxy' },
 

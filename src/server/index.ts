@@ -1,4 +1,6 @@
+export { Admin, type AdminOptions } from './admin.ts'
 export { type Certificate, isUsable } from './certificate.ts'
 export { Door, type DoorOptions, type Handler } from './door.ts'
+export { Metrics, type MetricSources } from './metrics.ts'
 export { type ReadinessChecks, servePage } from './pages.ts'
 export { sniff } from './sniff.ts'

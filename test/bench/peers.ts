@@ -47,7 +47,7 @@ function ours({ node, binary, bare }: Setting): string[] {
 function environment({ folder, secret, upstreamPort, bare }: Setting, port: number): Record<string, string> {
   const aws = { AWS__REGION: 'us-east-1', AWS__ENDPOINT: `http://127.0.0.1:${upstreamPort}` }
   const keys = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
-  const proxy = { SERVER__PORT: `${port}`, SERVER__MAX_CONNECTIONS: '20000', JWT__SECRET: secret, LOGGING__LEVEL: 'info' }
+  const proxy = { SERVER__PORT: `${port}`, ADMIN__PORT: '0', SERVER__MAX_CONNECTIONS: '20000', JWT__SECRET: secret, LOGGING__LEVEL: 'info' }
   const audit = bare ? {} : { AUDIT__FILE: join(folder, 'audit.jsonl') }
   const others = { PORT: `${port}`, UPSTREAM_PORT: `${upstreamPort}`, SECRET: secret }
   return { PATH: process.env.PATH ?? '', HOME: folder, ...aws, ...keys, ...proxy, ...audit, ...others }

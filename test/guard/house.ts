@@ -18,7 +18,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     upstream: 'http http2 net tls', limits: 'fs path zlib', policy: '', audit: 'crypto fs', usage: '', sso: '',
   },
   { proxy: 'crypto types:http types:stream' },
-  { server: 'crypto http http2 https net types:stream tls' },
+  { server: 'crypto fs http http2 https net perf_hooks types:stream tls' },
   // Below cli, so that cli and nobody else can know the stand-in.
   { demo: 'crypto http types:net timers/promises' },
   { cli: 'crypto fs util' },

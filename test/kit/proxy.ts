@@ -30,7 +30,7 @@ export function token(claims: Readonly<Record<string, unknown>> = {}, lifetimeS 
 /** The variables that make a proxy of this kit. */
 export function proxyEnv(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Record<string, string> {
   return {
-    SERVER__PORT: '0', JWT__SECRET: JWT_SECRET, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url,
+    SERVER__PORT: '0', ADMIN__PORT: '0', JWT__SECRET: JWT_SECRET, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url,
     AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY, LOGGING__LEVEL: 'debug',
     // Nothing here leaves this machine: no instance to ask, no files of its user to read.
     AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nowhere', ...more,

@@ -51,7 +51,7 @@ export function program(setup: SetupName, secure: boolean): Promise<Program> {
 
 function freshProgram(more: Environment, secure: boolean): Promise<Program> {
   const tls = secure ? { SERVER__TLS__CERT_FILE: certificate().certFile, SERVER__TLS__KEY_FILE: certificate().keyFile } : {}
-  const started = Program.start({ SERVER__PORT: '0', JWT__SECRET: JWT_SECRET, JWT__ISSUER: ISSUER, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url, ...KEYS, ...tls, ...more })
+  const started = Program.start({ SERVER__PORT: '0', ADMIN__PORT: '0', JWT__SECRET: JWT_SECRET, JWT__ISSUER: ISSUER, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url, ...KEYS, ...tls, ...more })
   all.push(started)
   return started
 }

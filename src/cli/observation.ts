@@ -1,0 +1,58 @@
+import { createSecretKey } from 'node:crypto'
+import { AuditLog } from '../audit/index.ts'
+import type { Config } from '../config/index.ts'
+import type { Log } from '../log/index.ts'
+import { CONTENT_TYPE } from '../prometheus/index.ts'
+import type { ProxyDependencies } from '../proxy/index.ts'
+import { Admin, Metrics, type ReadinessChecks } from '../server/index.ts'
+import { VERSION } from './version.ts'
+
+/**
+ * Opens the audit log, where the configuration has one.
+ *
+ * @throws AuditError - where it cannot be opened.
+ */
+export function openAudit({ audit: { file, key, fsync, fail, intent } }: Config, log: Log): AuditLog | undefined {
+  if (file === undefined) return undefined
+  return new AuditLog({ path: file, fsync, fail, intent, key: key && createSecretKey(key.reveal(), 'utf8') }, { log, each })
+}
+
+type Observed = Pick<ProxyDependencies, 'audit' | 'live' | 'credentials' | 'authenticator'>
+
+/** What those who run the proxy look at. */
+export interface Observation {
+  readonly observe: ProxyDependencies['observe']
+  close(): Promise<void>
+}
+
+/** Opens the admin listener, where the configuration has one: metrics cost nothing where nobody can read them. */
+export async function openAdmin({ admin: { host, port } }: Config, house: Observed, checks: ReadinessChecks, log: Log): Promise<Observation> {
+  if (port === 0) return { observe: () => undefined, close: () => Promise.resolve() }
+  const metrics = new Metrics({
+    version: VERSION, checks,
+    audit: house.audit,
+    live: () => house.live.count,
+    credentialsEndMs: () => credentialsEndMs(house),
+    issuers: () => house.authenticator.status(),
+  })
+  const admin = new Admin({ host, port, checks, metrics: () => metrics.text(), metricsType: CONTENT_TYPE })
+  await admin.listen()
+  log.info('admin listening', { host, port })
+  return {
+    observe: (call) => metrics.observe(call),
+    async close() {
+      metrics.close()
+      await admin.close()
+    },
+  }
+}
+
+function credentialsEndMs({ credentials }: Observed): number | undefined {
+  const current = credentials.get()
+  return current instanceof Promise ? undefined : current.expiresMs
+}
+
+function each(intervalMs: number, run: () => unknown): () => void {
+  const timer = setInterval(run, intervalMs).unref()
+  return () => clearInterval(timer)
+}

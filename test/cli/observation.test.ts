@@ -1,0 +1,253 @@
+import assert from 'node:assert/strict'
+import { createSecretKey, randomBytes } from 'node:crypto'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, afterEach, test } from 'node:test'
+import { setTimeout as later } from 'node:timers/promises'
+import { readHead, verify } from '../../src/audit/index.ts'
+import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
+import { ask, PROTOCOLS } from '../kit/client.ts'
+import { secret } from '../kit/leaks.ts'
+import { Program } from '../kit/program.ts'
+import { proxyEnv, startProxy, token } from '../kit/proxy.ts'
+
+const bedrock = await FakeBedrock.start()
+after(() => bedrock.close())
+const folder = mkdtempSync(join(tmpdir(), 'observation-'))
+after(() => rmSync(folder, { recursive: true }))
+const started: Program[] = []
+afterEach(() => { for (const program of started.splice(0)) program.child.kill('SIGKILL') })
+let made = 0
+
+const freshPath = () => join(folder, `audit-${++made}.jsonl`)
+const invoke = (port: number, more: Readonly<Record<string, string>> = {}, model = 'anthropic.claude-3-haiku-20240307-v1:0') =>
+  ask('HTTP/1.1', port, `/model/${model}/invoke`, { headers: { authorization: `Bearer ${token()}`, ...more }, body: '{"a":1}' })
+const linesIn = (path: string) => readFileSync(path, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>)
+const problems = (path: string | string[], key?: string) => verify([path].flat(), { key: key === undefined ? undefined : createSecretKey(key, 'utf8'), head: readHead(`${[path].flat()[0]!}.head`, key === undefined ? undefined : createSecretKey(key, 'utf8')) }).problems
+
+function serve(env: Readonly<Record<string, string>>): Program {
+  const program = new Program(['serve'], proxyEnv(bedrock, env))
+  started.push(program)
+  return program
+}
+
+/** Asks again until it is so; each answer is an event, and between them the second of the log must pass. */
+async function until(isSo: () => Promise<boolean>): Promise<void> {
+  while (!await isSo()) await later(50)
+}
+
+test('audit.file: a line for each request, whichever way it went, that says who did what, and no prompt and no token', async () => {
+  const path = freshPath()
+  const proxy = await startProxy(bedrock, { AUDIT__FILE: path })
+  bedrock.script = plainAnswer
+  for (const protocol of PROTOCOLS) {
+    await ask(protocol, proxy.port, '/model/us.anthropic.claude-3-haiku-20240307-v1%3A0/invoke', { headers: { authorization: `Bearer ${token()}`, 'x-claude-code-session-id': 'session-1' }, body: '{"prompt":"hush"}' })
+  }
+  await ask('HTTP/1.1', proxy.port, '/model/m/invoke', { body: '{}' })
+  await ask('HTTP/1.1', proxy.port, '/nowhere', { headers: { authorization: `Bearer ${token()}` }, body: '{}' })
+  await proxy.stop()
+  const lines = linesIn(path)
+  assert.equal(lines.length, 4)
+  const { time, request_id: id, hash, prev, duration_ms: durationMs, first_byte_ms: firstByteMs, upstream_ms: upstreamMs, ...rest } = lines[1]!
+  assert.deepEqual(rest, {
+    seq: 2, event: 'call', user: 'alice', issuer: '', groups: ['engineering'], source: '127.0.0.1', method: 'POST', operation: 'InvokeModel', model: 'us.anthropic.claude-3-haiku-20240307-v1:0',
+    status: 200, bytes_in: 17, bytes_out: 11, aws_request_id: 'aws-request-id', session_id: 'session-1',
+  })
+  assert.ok([durationMs, firstByteMs, upstreamMs].every((ms) => Number(ms) >= 0))
+  assert.match(String(time), /^\d{4}-\d\d-\d\dT.*Z$/)
+  assert.deepEqual([String(id).length, String(hash).length, prev], [36, 64, lines[0]!.hash])
+  assert.deepEqual(lines.slice(2).map(({ status, failed, error, user }) => [status, failed, error, user]), [[401, 'client', 'HTTP_NO_TOKEN', undefined], [404, 'client', 'UNKNOWN_OPERATION', undefined]])
+  assert.doesNotMatch(readFileSync(path, 'utf8'), /hush|eyJ/)
+  assert.deepEqual(problems(path), [])
+})
+
+test('audit.key: lines and head are sealed; a short key is refused at the start', async () => {
+  const key = secret('the audit key', randomBytes(32).toString('base64'))
+  const path = freshPath()
+  const proxy = await startProxy(bedrock, { AUDIT__FILE: path, AUDIT__KEY: key })
+  await invoke(proxy.port)
+  await proxy.stop()
+  assert.deepEqual(problems(path, key), [])
+  assert.equal(verify([path], { key: undefined, head: undefined }).problemCount, 1)
+  await assert.rejects(startProxy(bedrock, { AUDIT__FILE: path, AUDIT__KEY: 'x'.repeat(31) }), /audit\.key of at least 32 bytes/)
+})
+
+for (const fail of ['closed', 'open'] as const) {
+  test(`audit.fail ${fail}: a log that is gone and cannot be made anew, then can`, async () => {
+    const path = freshPath()
+    const proxy = await startProxy(bedrock, { AUDIT__FILE: path, AUDIT__FAIL: fail })
+    bedrock.script = plainAnswer
+    assert.equal((await invoke(proxy.port)).status, 200)
+    unlinkSync(path)
+    mkdirSync(path)
+    await proxy.nextLine(({ msg }) => msg === 'the audit log cannot be written')
+    const seen = bedrock.seen.length
+    const got = await invoke(proxy.port)
+    assert.equal(got.status, fail === 'closed' ? 503 : 200)
+    assert.equal(bedrock.seen.length - seen, fail === 'closed' ? 0 : 1)
+    if (fail === 'closed') assert.deepEqual([got.headers['x-amzn-errortype'], got.headers['retry-after']], ['ServiceUnavailableException', '5'])
+    assert.equal((await ask('HTTP/1.1', proxy.port, '/health/ready', { method: 'GET' })).status, fail === 'closed' ? 503 : 200)
+    rmdirSync(path)
+    await proxy.nextLine(({ msg }) => msg === 'the audit log can be written again')
+    assert.equal((await invoke(proxy.port)).status, 200)
+    await proxy.stop()
+    assert.deepEqual(linesIn(path).map(({ status }) => status), fail === 'closed' ? [200] : [200, 200])
+  })
+}
+
+for (const fsync of ['interval', 'every'] as const) {
+  test(`audit.intent, fsync ${fsync}: a line is in the file before the call reaches AWS`, async () => {
+    const path = freshPath()
+    const proxy = await startProxy(bedrock, { AUDIT__FILE: path, AUDIT__INTENT: 'true', AUDIT__FSYNC: fsync })
+    const events: unknown[] = []
+    bedrock.script = (seen, response) => {
+      events.push(linesIn(path).map(({ event }) => event))
+      plainAnswer(seen, response)
+    }
+    await invoke(proxy.port)
+    await proxy.stop()
+    assert.deepEqual(events, [['intent']])
+    assert.deepEqual(linesIn(path).map(({ event, request_id: id }) => [event, id === linesIn(path)[0]!.request_id]), [['intent', true], ['call', true]])
+  })
+}
+
+test('kill -9 under load, again and again: the chain goes on, and all of it verifies', async () => {
+  const path = freshPath()
+  bedrock.script = plainAnswer
+  let answered = 0
+  for (let round = 0; round < 4; round++) {
+    const program = serve({ AUDIT__FILE: path, AUDIT__FSYNC: round % 2 === 0 ? 'interval' : 'every' })
+    const port = await program.port()
+    const client = async () => {
+      for (;;) {
+        try {
+          await invoke(port)
+          if (++answered % 40 === 0) program.child.kill('SIGKILL')
+        } catch {
+          return
+        }
+      }
+    }
+    await Promise.all([client(), client(), client(), client()])
+    await program.ended()
+  }
+  const proxy = await startProxy(bedrock, { AUDIT__FILE: path })
+  await proxy.stop()
+  assert.deepEqual(problems(path), [])
+  // Of each round, at most what the turn of the end held is missing.
+  assert.ok(linesIn(path).length >= answered - 4 * 4, `${linesIn(path).length} of ${answered}`)
+})
+
+test('HUP after a rename: the log goes on in a new file, and its chain with it', async () => {
+  const path = freshPath()
+  const program = serve({ AUDIT__FILE: path })
+  const port = await program.port()
+  await invoke(port)
+  renameSync(path, `${path}.1`)
+  await invoke(port)
+  program.child.kill('SIGHUP')
+  await program.line(/"msg":"reloaded"/)
+  await invoke(port)
+  program.child.kill('SIGTERM')
+  assert.equal(await program.ended(), 0)
+  assert.deepEqual([linesIn(`${path}.1`).length, linesIn(path).length], [2, 1])
+  assert.deepEqual(problems([path, `${path}.1`]), [])
+  assert.ok(program.stdout.some((line) => /"msg":"audit head","seq":3,"hash":"[0-9a-f]{64}"/.test(line)))
+})
+
+test('an audit log that others can write ends the program before a port is open', async () => {
+  const path = freshPath()
+  writeFileSync(path, '')
+  chmodSync(path, 0o666)
+  const program = serve({ AUDIT__FILE: path })
+  assert.equal(await program.ended(), 1)
+  assert.deepEqual(program.stderr, ['audit.file: others can write the audit log (chmod go-w)'])
+  assert.ok(!program.stdout.some((line) => line.includes('listening')))
+})
+
+/** A proxy whose admin listener has a port that is free. Another process may take it first: then another one is tried. */
+async function withAdmin(env: Readonly<Record<string, string>> = {}): Promise<{ port: number; admin: number; stop: () => Promise<number> }> {
+  for (;;) {
+    const admin = 20_000 + Math.floor(Math.random() * 40_000)
+    try {
+      return { ...await startProxy(bedrock, { ...env, ADMIN__PORT: String(admin) }), admin }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+}
+
+const get = async (port: number, path: string) => ask('HTTP/1.1', port, path, { method: 'GET' })
+
+test('admin: metrics count what came through the door, by operation, family of models, status and who failed', async () => {
+  const path = freshPath()
+  const proxy = await withAdmin({ AUDIT__FILE: path })
+  bedrock.script = plainAnswer
+  await invoke(proxy.port)
+  await invoke(proxy.port)
+  await invoke(proxy.port, {}, 'evil.model')
+  await ask('HTTP/1.1', proxy.port, '/model/amazon.nova-lite-v1:0/converse', { body: '{}' })
+  const got = await get(proxy.admin, '/metrics')
+  assert.deepEqual([got.status, got.headers['content-type']], [200, 'text/plain; version=0.0.4; charset=utf-8'])
+  const text = got.body.toString()
+  const P = 'bedrock_sso_proxy_'
+  for (const line of [
+    `${P}requests_total{operation="InvokeModel",model="anthropic.claude",status="200",failed="none"} 2`,
+    `${P}requests_total{operation="InvokeModel",model="other",status="200",failed="none"} 1`,
+    `${P}requests_total{operation="Converse",model="amazon.nova",status="401",failed="client"} 1`,
+    `${P}errors_total{error="HTTP_NO_TOKEN"} 1`,
+    `${P}request_bytes_total{operation="InvokeModel"} 21`, `${P}response_bytes_total{operation="InvokeModel"} 33`,
+    `${P}request_duration_seconds_count{operation="InvokeModel"} 3`, `${P}upstream_seconds_bucket{operation="InvokeModel",le="+Inf"} 3`, `${P}first_byte_seconds_count{operation="InvokeModel"} 3`,
+    `${P}live_streams 0`, `${P}ready{check="credentials"} 1`, `${P}audit_writable 1`, `${P}audit_lost_lines_total 0`, `${P}audit_head_number 4`,
+  ]) assert.ok(text.includes(`\n${line}\n`), `${line}\n${text}`)
+  for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_open_fds', 'process_max_fds', 'process_start_time_seconds', `${P}event_loop_delay_seconds{stat="p99"}`, `${P}build_info{version="`]) assert.ok(text.includes(`\n${name}`), name)
+  const head = Number(/audit_head_hash (\d+)/.exec(text)![1]).toString(16).padStart(12, '0')
+  assert.ok(String(linesIn(path)[3]!.hash).startsWith(head))
+  await proxy.stop()
+})
+
+test('admin: live streams are counted while they last, and the listener closes last', async () => {
+  const proxy = await withAdmin()
+  let finish: () => void = () => undefined
+  const begun = new Promise<void>((resolve) => {
+    bedrock.script = (_seen, response) => {
+      response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).flushHeaders()
+      finish = () => response.end()
+      resolve()
+    }
+  })
+  const answer = ask('HTTP/2', proxy.port, '/model/x/invoke-with-response-stream', { headers: { authorization: `Bearer ${token()}` }, body: '{}' })
+  await begun
+  await until(async () => (await get(proxy.admin, '/metrics')).body.includes('live_streams 1'))
+  const stopped = proxy.stop()
+  const health = await get(proxy.admin, '/health')
+  assert.deepEqual([health.status, JSON.parse(health.body.toString())], [503, { status: 'not ready', checks: { credentials: 'ok', keys: 'ok', draining: 'failing' } }])
+  finish()
+  await answer
+  await stopped
+  await assert.rejects(get(proxy.admin, '/health'), { code: 'ECONNREFUSED' })
+})
+
+test('admin: health, and nothing else; the door for clients has no metrics', async () => {
+  const proxy = await withAdmin()
+  assert.deepEqual(JSON.parse((await get(proxy.admin, '/health')).body.toString()), { status: 'ok', checks: { credentials: 'ok', keys: 'ok', draining: 'ok' } })
+  for (const path of ['/', '/metrics/', '/metrics?x', '/model/x/invoke', '//metrics']) assert.equal((await get(proxy.admin, path)).status, 404, path)
+  for (const method of ['POST', 'PUT', 'OPTIONS']) assert.equal((await ask('HTTP/1.1', proxy.admin, '/metrics', { method })).status, 405)
+  const head = await ask('HTTP/1.1', proxy.admin, '/metrics', { method: 'HEAD' })
+  assert.deepEqual([head.status, head.body.length], [200, 0])
+  assert.equal((await get(proxy.port, '/metrics')).status, 404)
+  await proxy.stop()
+})
+
+test('admin.port: one that is taken ends the program with an error that names it', async () => {
+  const program = serve({ ADMIN__PORT: String(bedrock.port) })
+  assert.equal(await program.ended(), 1)
+  assert.deepEqual(program.stderr, [`cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`])
+})
+
+test('admin.host: where there is no such address, the start fails', async () => {
+  const program = serve({ ADMIN__PORT: '9464', ADMIN__HOST: '192.0.2.1' })
+  assert.equal(await program.ended(), 1)
+  assert.deepEqual(program.stderr, ['cannot listen on 192.0.2.1, port 9464: EADDRNOTAVAIL'])
+})
