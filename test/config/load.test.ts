@@ -117,6 +117,13 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'bidirectional.models': [['amazon.nova-sonic-v1:0', 'x.*'], 'amazon.nova-sonic-v1:0,x.*', ['amazon.nova-sonic-v1:0', 'x.*']],
   'bidirectional.session_timeout': ['5m', '5m', 300_000],
   'policy.default': ['deny', 'deny', 'deny'],
+  'admin.host': ['::1', '::1', '::1'],
+  'admin.port': [0, '0', 0],
+  'audit.file': ['audit.jsonl', 'audit.jsonl', '/srv/audit.jsonl'],
+  'audit.fsync': ['every', 'every', 'every'],
+  'audit.fail': ['open', 'open', 'open'],
+  'audit.key': ['0123456789abcdef0123456789abcdef', '0123456789abcdef0123456789abcdef', '0123456789abcdef0123456789abcdef'],
+  'audit.intent': [true, 'true', true],
   'logging.level': ['error', 'error', 'error'],
   'logging.format': ['text', 'text', 'text'],
 }
