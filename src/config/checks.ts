@@ -1,5 +1,6 @@
 import { ISSUER_OPTIONS } from './options.ts'
 import type { Problem } from './problem.ts'
+import { rowKey } from './rows.ts'
 import type { Config, OptionName, Sources } from './schema.ts'
 
 /** What options must be to each other. */
@@ -47,6 +48,16 @@ const CHECKS: readonly Check[] = [
   { about: [...ISSUER_OPTIONS, 'jwt.issuers'],
     broken: ({ jwt }, sources) => jwt.issuers.length > 0 && ISSUER_OPTIONS.filter((name) => sources[name].layer !== 'default'),
     expected: 'either this or jwt.issuers, where each issuer has its own' },
+  { about: ['limits.store', 'limits.path'],
+    broken: ({ limits }) => (limits.store === 'journal') !== (limits.path !== undefined),
+    expected: 'limits.path with limits.store journal, and only with it' },
+  { about: ['limits.default.burst', 'limits.default.requests_per_minute', 'limits.groups', 'limits.users'],
+    broken: ({ limits }) => limitsThat(limits, ({ burst, requests_per_minute }) => burst !== undefined && requests_per_minute === undefined).map((key) => `${key}.burst`),
+    expected: 'requests_per_minute beside it: a burst is of a rate' },
+  // Without a name before it a user would be somebody else with the other issuer.
+  { about: ['limits.users', 'jwt.issuers'],
+    broken: ({ limits, jwt }) => jwt.issuers.length > 1 && keysOfRows('limits.users', limits.users, (_, user) => !jwt.issuers.some(({ issuer }) => user.startsWith(`${issuer}|`))),
+    expected: 'issuer|user, with one of the issuers: there are several' },
   // Requests are signed for it, wherever the endpoint is.
   { about: ['aws.region', 'aws.profile'],
     broken: ({ aws }) => aws.region === undefined,
@@ -79,6 +90,16 @@ const lacksKey = (one: OneIssuer): boolean => keysOf(one) === 0 && !/^https?:/.t
 
 function issuersThat({ issuers }: Config['jwt'], broken: (row: OneIssuer, i: number) => boolean): readonly string[] {
   return issuers.flatMap((row, i) => (broken(row, i) ? [`jwt.issuers[${i}]`] : []))
+}
+
+type Limits = Config['limits']
+
+function limitsThat({ default: row, groups, users }: Limits, broken: (row: Limits['default']) => boolean): readonly string[] {
+  return [...(broken(row) ? ['limits.default'] : []), ...keysOfRows('limits.groups', groups, broken), ...keysOfRows('limits.users', users, broken)]
+}
+
+function keysOfRows<T>(key: string, rows: ReadonlyMap<string, T>, broken: (row: T, name: string) => boolean): readonly string[] {
+  return [...rows].flatMap(([name, row]) => (broken(row, name) ? [rowKey(key, { named: true }, name)] : []))
 }
 
 /** What is wrong between options. `failed` are those with problems of their own; `file` is named where no option is. */

@@ -1,4 +1,5 @@
 import { basePath, boolean, choice, duration, endpoint, host, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
+import { limits } from './limits.ts'
 import { admin, audit, logging } from './observation.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
@@ -237,7 +238,7 @@ const pricing = {
 type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
-export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...pricing, ...admin, ...audit, ...logging }
+export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...limits, ...pricing, ...admin, ...audit, ...logging }
 
 /** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
 export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

@@ -37,6 +37,6 @@ export function section<const P extends string, const C extends Columns>(prefix:
 export const isKind = (row: Columns | Kind<unknown>): row is Kind<unknown> => typeof row.fromText === 'function'
 
 /** The key of one row, as TOML would have it: `jwt.issuers[1]`, `limits.users."ann@example.com"`. */
-export function rowKey(key: string, { named }: Table, name: string): string {
+export function rowKey(key: string, { named }: Pick<Table, 'named'>, name: string): string {
   return named ? `${key}.${/^[\w-]+$/.test(name) ? name : JSON.stringify(name)}` : `${key}[${name}]`
 }

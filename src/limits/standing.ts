@@ -18,13 +18,15 @@ const FIELD_NAMES: Readonly<Record<LimitName, string>> = {
 
 /** `x-ratelimit-limit-…`, `x-ratelimit-remaining-…` and `x-ratelimit-reset-…` (whole seconds from now) as name, value, name, value. */
 export function rateLimitFields(standings: readonly Standing[], nowMs: number): string[] {
-  return standings.flatMap(({ limit, value, left, resetMs }) => {
+  const fields: string[] = []
+  for (const { limit, value, left, resetMs } of standings) {
     const name = FIELD_NAMES[limit]
-    return [
+    fields.push(
       `x-ratelimit-limit-${name}`, shown(limit, value), `x-ratelimit-remaining-${name}`, shown(limit, left),
       `x-ratelimit-reset-${name}`, String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000))),
-    ]
-  })
+    )
+  }
+  return fields
 }
 
 /** The sentence for a client whose request does not fit. */
@@ -33,7 +35,7 @@ export function exceeded({ limit, value, left, resetMs }: Standing): string {
   return `The request does not fit into the limit ${limit}: ${shown(limit, left)} of ${shown(limit, value)} left, reset at ${reset}.`
 }
 
-/** Money in dollars, without the noise of a division. */
+/** Money in dollars. */
 function shown(limit: LimitName, amount: number): string {
-  return limit === 'usd_per_day' || limit === 'usd_per_month' ? (amount / 1e6).toFixed(6).replace(/\.?0+$/, '') : String(amount)
+  return String(limit === 'usd_per_day' || limit === 'usd_per_month' ? amount / 1e6 : amount)
 }

@@ -6,6 +6,7 @@ const { jwt, aws } = NEEDED
 const TLS = 'expected server.tls.cert_file and server.tls.key_file, both or neither'
 const KEYS = 'expected aws.access_key_id and aws.secret_access_key together, and aws.session_token only with them'
 const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_token all from the file or all from the environment'
+const JOURNAL = 'expected limits.path with limits.store journal, and only with it'
 
 for (const [claim, document, env, expected] of [
   ['a certificate has no key', { ...NEEDED, server: { tls: { cert_file: 'c' } } }, {}, `/srv/config.json:10: server.tls.cert_file: ${TLS}`],
@@ -19,6 +20,14 @@ for (const [claim, document, env, expected] of [
     + ' JWT__ISSUER alone (the issuer is asked), or the same in the file, jwt.secret_file for one'],
   ['two keys for tokens are given, in whatever layers', NEEDED, { JWT__JWKS_FILE: 'j' },
     '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url, not several'],
+  ['limits go to a journal without a path', NEEDED, { LIMITS__STORE: 'journal' }, `LIMITS__STORE: limits.store: ${JOURNAL}`],
+  ['limits have a path and no journal', { ...NEEDED, limits: { path: 'used' } }, {}, `/srv/config.json:9: limits.path: ${JOURNAL}`],
+  ['a burst has no rate', { ...NEEDED, limits: { users: { 'a b': { burst: 2 }, c: { burst: 2, requests_per_minute: 1 } } } }, {},
+    '/srv/config.json:11: limits.users."a b".burst: expected requests_per_minute beside it: a burst is of a rate'],
+  ['the burst of everybody has no rate', NEEDED, { LIMITS__DEFAULT__BURST: '3' },
+    'LIMITS__DEFAULT__BURST: limits.default.burst: expected requests_per_minute beside it: a burst is of a rate'],
+  ['a user is of any of several issuers', { aws, jwt: { issuers: [{ issuer: 'https://a' }, { issuer: 'https://b' }] }, limits: { users: { 'https://a|ann': {}, 'https://c|ann': {} } } }, {},
+    '/srv/config.json:18: limits.users."https://c|ann": expected issuer|user, with one of the issuers: there are several'],
   ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],
   ['all endpoints are our own, and no region to sign for is given', { jwt, aws: { endpoint: 'https://e' } }, {},
     '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],

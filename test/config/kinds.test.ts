@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url } from '../../src/config/kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -25,6 +25,9 @@ const ROWS: Readonly<Record<string, Row>> = {
   integer: { kind: integer(1, 65_535), good: { 1: 1, 3000: 3000, 65535: 65_535 },
     bad: ['', '0', '65536', '-1', '+1', '01', '1.0', '1e3', '0x10', ' 1', '1 ', '１', '1k', '99999999999999999999', 'NaN'],
     values: [[80, 80], [0, undefined], [65_536, undefined], [1.5, undefined], [NaN, undefined], [Infinity, undefined], [2 ** 53, undefined]], textOnly: true },
+  usd: { kind: usd(100), good: { 0: 0, 100: 100, 2.5: 2.5, '0.000001': 0.000001, '1.10': 1.1 },
+    bad: ['', '-1', '100.000001', '0.0000001', '1e2', '.5', '5.', '1,5', '$5', ' 5', 'NaN'],
+    values: [[2.5, 2.5], [0.1 + 0.2, undefined], [-1, undefined], [101, undefined], [NaN, undefined]], textOnly: true },
   duration: { kind: duration('10ms', '8h'), good: { '250ms': 250, '30s': 30_000, '5m': 300_000, '8h': 28_800_000, '10ms': 10 },
     bad: ['', '30', '9ms', '0s', '9h', '1d', '1.5s', '-1s', '30 s', '1h30m', '30S', 's', '30sec', '1e2s', '1M', '1__proto__'],
     values: [[30, undefined], [30_000, undefined]] },

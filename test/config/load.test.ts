@@ -117,6 +117,18 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'bidirectional.models': [['amazon.nova-sonic-v1:0', 'x.*'], 'amazon.nova-sonic-v1:0,x.*', ['amazon.nova-sonic-v1:0', 'x.*']],
   'bidirectional.session_timeout': ['5m', '5m', 300_000],
   'policy.default': ['deny', 'deny', 'deny'],
+  'limits.store': ['journal', 'journal', 'journal'],
+  'limits.path': ['used', 'used', '/srv/used'],
+  'limits.fail': ['open', 'open', 'open'],
+  'limits.reserve_tokens': [500, '500', 500],
+  'limits.default.requests_per_minute': [60, '60', 60],
+  'limits.default.burst': [5, '5', 5],
+  'limits.default.concurrent': [4, '4', 4],
+  'limits.default.tokens_per_minute': [100_000, '100000', 100_000],
+  'limits.default.tokens_per_day': [1_000_000, '1000000', 1_000_000],
+  'limits.default.tokens_per_month': [20_000_000, '20000000', 20_000_000],
+  'limits.default.usd_per_day': [2.5, '2.5', 2.5],
+  'limits.default.usd_per_month': [50, '50', 50],
   'admin.host': ['::1', '::1', '::1'],
   'admin.port': [0, '0', 0],
   'audit.file': ['audit.jsonl', 'audit.jsonl', '/srv/audit.jsonl'],
@@ -134,7 +146,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'policy.rules', 'pricing'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {

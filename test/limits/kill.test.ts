@@ -1,17 +1,23 @@
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { type ChildProcessByStdio, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
+import type { Readable } from 'node:stream'
 import { test } from 'node:test'
-import { ANN, chance, freshFolder, journal, spent, START_MS, TestWorld } from './kit.ts'
+import { ANN, chance, codeOf, freshFolder, journal, spent, START_MS, TestWorld } from './kit.ts'
 import { PER_TURN } from './worker.ts'
 
 const TIMES = 50
 const NODE_ARGS = process.features.typescript === undefined || process.features.typescript === false ? ['--import', 'tsx'] : []
 
-/** Starts a process that counts, kills it once it has said something and then some, and tells the last it said. */
+/** A process that counts. */
+function counting(path: string): ChildProcessByStdio<null, Readable, Readable> {
+  return spawn(process.execPath, [...NODE_ARGS, join(import.meta.dirname, 'worker.ts'), 'work', path, String(START_MS)], { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], NODE_V8_COVERAGE: undefined } })
+}
+
+/** Kills it once it has said something and then some, and tells the last it said. */
 async function killed(path: string, lines: number): Promise<{ readonly least: number; readonly most: number; readonly errors: string }> {
-  const child = spawn(process.execPath, [...NODE_ARGS, join(import.meta.dirname, 'worker.ts'), 'work', path, String(START_MS)], { stdio: ['ignore', 'pipe', 'pipe'], env: { PATH: process.env['PATH'], NODE_V8_COVERAGE: undefined } })
+  const child = counting(path)
   let [output, errors] = ['', '']
   child.stderr.on('data', (data: Buffer) => { errors += data })
   child.stdout.on('data', (data: Buffer) => {
@@ -44,4 +50,15 @@ test(`a process that is killed ${TIMES} times while it counts loses what ended i
     before = month.input
   }
   assert.ok(losses.every((lost) => lost <= PER_TURN))
+})
+
+test('the journal of a process that runs is refused; once that is killed, it is not', async () => {
+  const folder = freshFolder()
+  const child = counting(join(folder, 'journal'))
+  await once(child.stdout, 'data')
+  assert.equal(codeOf(() => journal(folder, new TestWorld())), 'LIMITS_JOURNAL_LOCKED')
+  child.stdout.resume()
+  child.kill('SIGKILL')
+  await once(child, 'close')
+  assert.equal(codeOf(() => journal(folder, new TestWorld()).close()), 'none')
 })
