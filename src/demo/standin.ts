@@ -1,9 +1,12 @@
 import { createHash } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer as createH2Server, type ServerHttp2Stream } from 'node:http2'
+import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { encodeMessage, eventMessage } from '../eventstream/index.ts'
+import { sniff } from '../server/index.ts'
 import { SigV4Error, verifyRequest } from '../sigv4/index.ts'
+import { converse as converseOverH2 } from './conversation.ts'
 
 export interface StandInOptions {
   readonly region: string
@@ -27,6 +30,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
   const server: Server = createServer((request, response) => {
     answer(request, response, options).catch(() => response.destroy())
   })
+  const sockets = takeConversations(server, options)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
@@ -34,9 +38,31 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
     close: () => new Promise((resolve) => {
       server.close(() => resolve())
       server.closeAllConnections()
+      for (const socket of sockets) socket.destroy()
     }),
   }
 }
+
+/** Conversations come over HTTP/2, on the same port. */
+function takeConversations(server: Server, options: StandInOptions): ReadonlySet<Socket> {
+  const h2 = createH2Server()
+  const sockets = new Set<Socket>()
+  const [serve] = server.listeners('connection') as ((socket: Socket) => void)[]
+  h2.on('session', (session) => session.on('error', () => undefined))
+  h2.on('stream', (stream, headers, _flags, raw) => {
+    stream.on('error', () => undefined)
+    converseOverH2(stream as ServerHttp2Stream, headers, raw, { ...options, words: WORDS }).catch((error: Error) => stream.destroy(error))
+  })
+  server.removeAllListeners('connection').on('connection', (socket: Socket) => sniff(socket, FIRST_BYTE_MS, (socket, isH2) => {
+    if (!isH2) return void serve!.call(server, socket)
+    sockets.add(socket)
+    socket.on('close', () => sockets.delete(socket))
+    h2.emit('connection', socket)
+  }))
+  return sockets
+}
+
+const FIRST_BYTE_MS = 10_000
 
 async function answer(request: IncomingMessage, response: ServerResponse, options: StandInOptions): Promise<void> {
   const chunks: Buffer[] = []
