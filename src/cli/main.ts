@@ -1,6 +1,7 @@
 import { audit } from './audit.ts'
 import { check } from './check.ts'
 import { demo } from './demo.ts'
+import { doctor } from './doctor.ts'
 import type { Command, Terminal } from './command.ts'
 import { explain } from './explain.ts'
 import { openapi } from './openapi.ts'
@@ -12,6 +13,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['serve', serveCommand],
   ['demo', demo],
   ['check', check],
+  ['doctor', doctor],
   ['token', token],
   ['explain', explain],
   ['openapi', openapi],

@@ -101,7 +101,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
   return { house, aws, live, revocations }
 }
 
-function after(delayMs: number, run: () => void): () => void {
+export function after(delayMs: number, run: () => void): () => void {
   const timer = setTimeout(run, delayMs).unref()
   return () => clearTimeout(timer)
 }

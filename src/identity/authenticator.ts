@@ -56,6 +56,11 @@ export class Authenticator {
     for (const { remote } of this.#issuers.values()) void remote?.refresh()
   }
 
+  /** Resolves when all keys that are elsewhere have been asked for, whatever came of it. */
+  async refreshed(): Promise<void> {
+    await Promise.all([...this.#issuers.values()].map(({ remote }) => remote?.refresh()))
+  }
+
   close(): void {
     for (const { remote } of this.#issuers.values()) remote?.close()
   }

@@ -1,3 +1,4 @@
+export { addressesOf, isPrivate } from './addresses.ts'
 export { type Call, type ClientOptions, UpstreamClient, type WireRequest } from './client.ts'
 export { type Endpoint, type EndpointOptions, endpointOf, type Service } from './endpoint.ts'
 export { UpstreamError, type UpstreamErrorCode } from './errors.ts'
