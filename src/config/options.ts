@@ -11,8 +11,8 @@ const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9
 const profile = text('profile name', 'a name of letters, digits and _ - / . % @ : +', /^[\w\-/.%@:+]+$/)
 const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
 const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
-// RFC 7518 section 3.1 without "none", and RFC 8037.
-const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA')
+// RFC 7518 section 3.1 without "none", RFC 8037 and RFC 9864.
+const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519')
 
 /** The listener for clients. */
 const server = {

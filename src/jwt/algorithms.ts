@@ -25,13 +25,15 @@ const ps = (bits: Bits): Algorithm => ({
 })
 // RFC 7518 section 3.4: the signature is R and S side by side, never DER.
 const es = (bits: Bits, curve: string): Algorithm => ({ keyType: 'ec', hash: `sha${bits}`, curve, options: { dsaEncoding: 'ieee-p1363' } })
+const ed25519: Algorithm = { keyType: 'ed25519', hash: null }
 
 const TABLE = {
   HS256: hs(256), HS384: hs(384), HS512: hs(512),
   RS256: rs(256), RS384: rs(384), RS512: rs(512),
   PS256: ps(256), PS384: ps(384), PS512: ps(512),
   ES256: es(256, 'prime256v1'), ES384: es(384, 'secp384r1'), ES512: es(512, 'secp521r1'),
-  EdDSA: { keyType: 'ed25519', hash: null } as Algorithm, // RFC 8037, Ed25519 only
+  EdDSA: ed25519, // RFC 8037, of its curves this one only
+  Ed25519: ed25519, // RFC 9864 section 2.2: the same signature by its full name
 } satisfies Record<string, Algorithm>
 
 /** The "alg" values there are; `none` is not one of them. */

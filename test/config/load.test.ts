@@ -183,7 +183,7 @@ test('loadConfig() reports every problem at once, with file, line, key, what is 
     '/srv/config.json:4: server.timeouts.header: expected a duration from 1ms to 10m with its unit (ms, s, m or h), found 10',
     '/srv/config.json:5: jwt.secret: expected text that is not empty, found a number',
     '/srv/config.json:6: jwt.algorithms: expected a list (in a variable: with commas), each item one of HS256, HS384, HS512, RS256, RS384, RS512,'
-      + ' PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, found ["HS256","none"]',
+      + ' PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, Ed25519, found ["HS256","none"]',
     'LOGGING__LEVEL: logging.level: expected one of debug, info, warn, error, found "loud"',
     '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile',
   ])

@@ -94,6 +94,18 @@ for (const [prefix, shape] of SHAPES) {
     }
   })
 
+  test(`${prefix}groups_claims: all of them, in lists and in words, are the groups that rules speak of`, async () => {
+    const config = join(folder, `${files++}.json`)
+    const jwt = shape({ ...keys, groups_claims: ['/realm/roles', '/scp'] })
+    writeFileSync(config, JSON.stringify({ jwt, policy: { rules: [{ groups: [`${ISSUER}|builders`], effect: 'allow' }] } }), { mode: 0o600 })
+    const explained = async (claims: Claims) => {
+      const program = new Program(['explain', '--config', config, '--operation', 'Converse', '--token', by(KEY, claims)], { AWS__REGION: 'us-east-1' })
+      return [await program.ended(), program.stdout[1]]
+    }
+    assert.deepEqual(await explained({ realm: { roles: ['users'] }, scp: 'read builders', groups: ['g'] }), [0, `  alice of ${ISSUER}, in users, read, builders`])
+    assert.deepEqual(await explained({ groups: ['builders'] }), [1, `  alice of ${ISSUER}, in no group`])
+  })
+
   test(`${prefix}jwks_url, ${prefix}issuer alone: tokens of the keys that are there`, async () => {
     const idp = await TestIssuer.start(KEY)
     for (const issuer of [{ issuer: ISSUER, jwks_url: idp.keysUrl }, { issuer: idp.url }]) {

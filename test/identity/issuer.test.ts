@@ -42,7 +42,7 @@ const ACCEPTED: readonly (readonly [claim: string, options: Partial<IssuerOption
   ['a public key', { publicKey: RSA }, ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512']],
   ['a public key for some of its algorithms', { publicKey: RSA, algorithms: ['PS256', 'ES256'] }, ['PS256']],
   ['a key set', { jwks: jwks(KEY) }, ['ES256']],
-  ['remote keys', { jwksUrl: 'https://idp.example/keys' }, ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA']],
+  ['remote keys', { jwksUrl: 'https://idp.example/keys' }, ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']],
   ['remote keys for some algorithms', { issuer: 'https://idp.example', algorithms: ['RS256', 'EdDSA'] }, ['RS256', 'EdDSA']],
 ]
 

@@ -18,7 +18,7 @@ const rsa = generatePair('rsa').privateKey
 const curves = { ES256: 'P-256', ES384: 'P-384', ES512: 'P-521' } as const
 const ec = Object.fromEntries(Object.entries(curves).map(([alg, namedCurve]) => [alg, generatePair('ec', namedCurve).privateKey]))
 const ed = generatePair('ed25519').privateKey
-const signer = (alg: AlgorithmName): KeyObject => (alg.startsWith('HS') ? secret : alg === 'EdDSA' ? ed : ec[alg] ?? rsa)
+const signer = (alg: AlgorithmName): KeyObject => (alg.startsWith('HS') ? secret : alg.startsWith('Ed') ? ed : ec[alg] ?? rsa)
 
 const PUBLIC = ['kty', 'crv', 'x', 'y', 'n', 'e', 'k']
 const publicJwk = (key: KeyObject) => Object.fromEntries(Object.entries(key.export({ format: 'jwk' })).filter(([name]) => PUBLIC.includes(name)))
