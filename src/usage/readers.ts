@@ -1,0 +1,99 @@
+import { type Frame, Splitter, stringHeader } from '../eventstream/index.ts'
+import { MemberScanner } from '../json/index.ts'
+import { type Tally, USAGE_MEMBERS } from './tally.ts'
+
+/** Looks for counts in the bytes of an answer. It may throw at any of them, and is then not asked again. */
+export interface Reader {
+  push(chunk: Buffer): void
+  /** The bytes came to their end. */
+  end(): void
+}
+
+/** Some part of the name of every count, as it stands there or within base64, at each of its three alignments; and how frames say that they are no events. */
+const HINT = /oken|b2tlb|9rZW|va2Vu|:exception-type|:error-code/
+
+/** An event stream. Of each frame no more is read than whether it can hold counts. One frame is kept, 4 MiB at most, while it comes. */
+export class FrameReader implements Reader {
+  readonly #tally: Tally
+  readonly #splitter = new Splitter()
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  push(chunk: Buffer): void {
+    for (const frame of this.#splitter.push(chunk)) {
+      if (HINT.test(frame.bytes.toString('latin1'))) this.#read(frame)
+    }
+  }
+
+  end(): void {
+    this.#splitter.end()
+  }
+
+  #read({ headers, payload }: Frame): void {
+    if (stringHeader(headers, ':message-type') !== 'event') throw new Error('the stream ended with an exception')
+    const event = JSON.parse(payload.toString('latin1')) as { readonly bytes?: unknown } | null
+    const inner = event?.bytes
+    this.#tally.see(typeof inner === 'string' ? JSON.parse(Buffer.from(inner, 'base64').toString('latin1')) : event)
+  }
+}
+
+// The event that ends a stream of OpenAI Responses holds all of the answer.
+const MAX_LINE_CHARS = 4_194_304
+
+/** Server-sent events with JSON on their data lines. What is kept is the line at hand. */
+export class LineReader implements Reader {
+  readonly #tally: Tally
+  #line = ''
+  #tooLong = false
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  push(chunk: Buffer): void {
+    // Counts and their names are ASCII: the rest may look as it likes.
+    const text = chunk.toString('latin1')
+    const end = text.lastIndexOf('\n')
+    if (end >= 0) {
+      this.#read(this.#tooLong ? text.slice(text.indexOf('\n'), end) : this.#line + text.slice(0, end))
+      this.#line = ''
+      this.#tooLong = false
+    }
+    this.#line += text.slice(end + 1)
+    if (this.#line.length <= MAX_LINE_CHARS) return
+    this.#line = ''
+    this.#tooLong = true
+  }
+
+  end(): void {
+    this.#read(this.#line)
+  }
+
+  #read(lines: string): void {
+    if (!lines.includes('oken')) return
+    for (const line of lines.split('\n')) {
+      if (line.startsWith('data:') && line.includes('oken')) this.#tally.see(JSON.parse(line.slice('data:'.length)))
+    }
+  }
+}
+
+/** One JSON object. What is kept are the few members that can hold counts, 64 KiB of each at most. */
+export class BodyReader implements Reader {
+  readonly #tally: Tally
+  readonly #scanner = new MemberScanner(USAGE_MEMBERS)
+
+  constructor(tally: Tally) {
+    this.#tally = tally
+  }
+
+  push(chunk: Buffer): void {
+    this.#scanner.push(chunk)
+  }
+
+  end(): void {
+    const members = [...this.#scanner.end() ?? []].map(([name, values]) => [name, values[0]] as const)
+    this.#tally.see(Object.fromEntries(members))
+  }
+}
