@@ -27,6 +27,7 @@ export interface JournalWorld {
   readonly log: Log
 }
 
+const VERSION = 1
 const SYNC_MS = 1000
 const MAX_APPENDED_BYTES = 8 * 1024 * 1024
 const ACCOUNTS_PER_RECORD = 1000
@@ -35,7 +36,7 @@ const ACCOUNTS_PER_RECORD = 1000
 type Counts = readonly [input: number, output: number, cacheRead: number, cacheWrite: number, microUsd: number]
 
 /** The first record says how many accounts follow: they were written before the file got its name, so that all are there or it was damaged. */
-interface Head { readonly journal: 1; readonly accounts: number }
+interface Head { readonly journal: number; readonly accounts: number }
 interface Accounts { readonly accounts: readonly (readonly [key: string, dayMs: number, day: Counts, monthMs: number, month: Counts])[] }
 interface Charges { readonly charges: readonly (readonly [key: string, atMs: number, ...counts: Counts])[] }
 
@@ -132,8 +133,10 @@ export class JournalStore implements Store {
       [key, day.startMs, countsOf(day), month.startMs, countsOf(month)]))
     const draft = new JournalFile(`${path}.new`)
     try {
-      draft.append(JSON.stringify({ journal: 1, accounts: accounts.length }))
+      draft.append(JSON.stringify({ journal: VERSION, accounts: accounts.length }))
       for (let i = 0; i < accounts.length; i += ACCOUNTS_PER_RECORD) draft.append(JSON.stringify({ accounts: accounts.slice(i, i + ACCOUNTS_PER_RECORD) }))
+      // Whoever else has taken the journal has his numbers in it.
+      if (!this.#lock.held()) throw new LimitsError('LIMITS_JOURNAL_LOCKED', `another process has taken the journal ${path}`)
       draft.replace(path)
     } catch (error) {
       draft.close()
@@ -180,7 +183,7 @@ export class JournalStore implements Store {
     const bytes = readFileSync(path, { flag: 'a+' })
     let missing: number | undefined
     const tornAt = readRecords(bytes, path, (record) => {
-      if (missing === undefined) missing = (record as Head).accounts
+      if (missing === undefined) missing = accountsThatFollow(record as Head)
       else if ('accounts' in (record as Accounts)) missing -= this.#restore(record as Accounts)
       else this.#replay(record as Charges)
     })
@@ -200,6 +203,11 @@ export class JournalStore implements Store {
   #replay({ charges }: Charges): void {
     for (const [key, atMs, ...counts] of charges) this.#memory.account(key, this.#world.nowMs()).add(spentOf(counts), atMs)
   }
+}
+
+function accountsThatFollow({ journal, accounts }: Head): number {
+  if (journal !== VERSION) throw new Error('a journal of another version')
+  return accounts
 }
 
 /** @throws LimitsError - what it throws, and `LIMITS_JOURNAL_UNUSABLE` for anything else. */

@@ -3,11 +3,12 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import type { LimitsError } from '../../src/limits/index.ts'
+import { encodeRecord } from '../../src/limits/record.ts'
 import { freshFolder, journal, left, reopened, TestWorld, used } from './kit.ts'
 
 test('a torn end is cut, wherever it is torn, and said in the log; what the file had when it got its name is never cut', () => {
   const folder = freshFolder()
-  const { file, bytes, states } = left(folder)
+  const { file, bytes, states } = left(folder, 2)
   const lines = bytes.toString().split('\n').slice(0, -1)
   const ends = lines.map((_, i) => Buffer.byteLength(lines.slice(0, i + 1).join('\n')) + 1)
   // Head, accounts, then one record for each turn.
@@ -32,7 +33,7 @@ test('a byte that changes, anywhere, is found: the file is refused, with its nam
   const { file, bytes } = left(folder, 2)
   const starts = [0, ...[...bytes].flatMap((byte, i) => (byte === 0x0a ? [i + 1] : []))]
   for (let at = 0; at < bytes.length; at++) {
-    for (const flip of [0x01, 0x20, 0x80, 0xff, bytes[at]! ^ 0x0a, bytes[at]!]) {
+    for (const flip of [0x01, 0x80, bytes[at]! ^ 0x0a]) {
       if (flip === 0) continue
       const changed = Buffer.from(bytes)
       changed[at]! ^= flip
@@ -68,7 +69,15 @@ test('what is no journal is refused, and left as it is', () => {
 
 test('zeros behind the last record, as a power failure leaves them, are a torn end', () => {
   const folder = freshFolder()
-  const { file, bytes, states } = left(folder)
+  const { file, bytes, states } = left(folder, 2)
   writeFileSync(file, Buffer.concat([bytes, Buffer.alloc(4096)]))
   assert.deepEqual(reopened(folder), states.at(-1))
+})
+
+test('a journal of another version is refused', () => {
+  for (const head of ['{"journal":2,"accounts":0}', '{"accounts":0}', '{"charges":[]}', '[]', 'null', '7']) {
+    const folder = freshFolder()
+    writeFileSync(join(folder, 'journal'), encodeRecord(head, 0).line)
+    assert.equal((reopened(folder) as LimitsError).code, 'LIMITS_JOURNAL_CORRUPT', head)
+  }
 })
