@@ -40,7 +40,7 @@ function runVerify(files: readonly string[], values: Values, { stdout }: Termina
   const { problems, notes, problemCount, lines, first, last } = verify(files, { key, head })
   for (const problem of problems) stdout.write(`${described(problem)}\n`)
   for (const note of notes) stdout.write(`note: ${described(note)}\n`)
-  stdout.write(`${lines} lines, ${first?.seq ?? 0} to ${last?.seq ?? 0} of the chain, head ${last?.hash ?? 'none'}: ${problemCount === 0 ? 'good' : `${problemCount} problems`}\n`)
+  stdout.write(`${lines} lines, ${first?.seq ?? 0} to ${last?.seq ?? 0} of the chain, head ${last?.hash ?? 'none'}: ${problemCount === 0 ? 'good' : `problems: ${problemCount}`}\n`)
   return problemCount === 0 ? 0 : EXIT_PROBLEMS
 }
 

@@ -10,7 +10,7 @@ import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
 import { ask, PROTOCOLS } from '../kit/client.ts'
 import { secret } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
-import { proxyEnv, startProxy, token } from '../kit/proxy.ts'
+import { proxyEnv, startProxy, startWithAdmin, token } from '../kit/proxy.ts'
 
 const bedrock = await FakeBedrock.start()
 after(() => bedrock.close())
@@ -166,23 +166,11 @@ test('an audit log that others can write ends the program before a port is open'
   assert.ok(!program.stdout.some((line) => line.includes('listening')))
 })
 
-/** A proxy whose admin listener has a port that is free. Another process may take it first: then another one is tried. */
-async function withAdmin(env: Readonly<Record<string, string>> = {}): Promise<{ port: number; admin: number; stop: () => Promise<number> }> {
-  for (;;) {
-    const admin = 20_000 + Math.floor(Math.random() * 40_000)
-    try {
-      return { ...await startProxy(bedrock, { ...env, ADMIN__PORT: String(admin) }), admin }
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    }
-  }
-}
-
 const get = async (port: number, path: string) => ask('HTTP/1.1', port, path, { method: 'GET' })
 
 test('admin: metrics count what came through the door, by operation, family of models, status and who failed', async () => {
   const path = freshPath()
-  const proxy = await withAdmin({ AUDIT__FILE: path })
+  const proxy = await startWithAdmin(bedrock, { AUDIT__FILE: path })
   bedrock.script = plainAnswer
   await invoke(proxy.port)
   await invoke(proxy.port)
@@ -208,7 +196,7 @@ test('admin: metrics count what came through the door, by operation, family of m
 })
 
 test('admin: live streams are counted while they last, and the listener closes last', async () => {
-  const proxy = await withAdmin()
+  const proxy = await startWithAdmin(bedrock)
   let finish: () => void = () => undefined
   const begun = new Promise<void>((resolve) => {
     bedrock.script = (_seen, response) => {
@@ -230,7 +218,7 @@ test('admin: live streams are counted while they last, and the listener closes l
 })
 
 test('admin: health, and nothing else; the door for clients has no metrics', async () => {
-  const proxy = await withAdmin()
+  const proxy = await startWithAdmin(bedrock)
   assert.deepEqual(JSON.parse((await get(proxy.admin, '/health')).body.toString()), { status: 'ok', checks: { credentials: 'ok', keys: 'ok', draining: 'ok' } })
   for (const path of ['/', '/metrics/', '/metrics?x', '/model/x/invoke', '//metrics']) assert.equal((await get(proxy.admin, path)).status, 404, path)
   for (const method of ['POST', 'PUT', 'OPTIONS']) assert.equal((await ask('HTTP/1.1', proxy.admin, '/metrics', { method })).status, 405)

@@ -56,3 +56,15 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
   const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
   return { url: running.url, port: Number(port), log: lines, stop: running.stop, nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
 }
+
+/** A proxy that has an admin listener, on a port that is free. Another process may take it first: then another one is tried. */
+export async function startWithAdmin(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Promise<TestProxy & { readonly admin: number }> {
+  for (;;) {
+    const admin = 20_000 + Math.floor(Math.random() * 12_000)
+    try {
+      return { ...await startProxy(bedrock, { ...more, ADMIN__PORT: String(admin) }), admin }
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
+    }
+  }
+}
