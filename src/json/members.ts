@@ -1,6 +1,11 @@
 /** The values of the members that were looked for, each time they stand there; a value too long to be kept is `undefined`. */
 export type Members = ReadonlyMap<string, readonly unknown[]>
 
+/** Names to look for: as they are asked for, by their lower case. */
+export type MemberNames = ReadonlyMap<string, string>
+
+export const memberNames = (names: readonly string[]): MemberNames => new Map(names.map((name) => [name.toLowerCase(), name]))
+
 /** A name can be written with six characters for each of its own. */
 const MAX_NAME_BYTES = 256
 const MAX_VALUE_BYTES = 65_536
@@ -23,15 +28,15 @@ type State = 'start' | 'first name' | 'name' | 'colon' | 'value' | 'end' | 'brok
  * Finds a few members of the top object of a JSON text, whose bytes come in any pieces, without reading the rest: what is
  * below is only counted through. Of the text no more is kept than the value at hand.
  *
- *     const scanner = new MemberScanner(['model'])
+ *     const MODEL = memberNames(['model'])
+ *     const scanner = new MemberScanner(MODEL)
  *     for (const chunk of chunks) scanner.push(chunk)
  *     scanner.end()?.get('model')  // ['anthropic.claude-sonnet-4-6']
  *
  * Names are compared unescaped and without regard to case: some readers do so, and must not find a member that we have not.
  */
 export class MemberScanner {
-  /** As they were asked for, by their lower case. */
-  readonly #names: ReadonlyMap<string, string>
+  readonly #names: MemberNames
   readonly #found = new Map<string, unknown[]>()
   #state: State = 'start'
   #depth = 0
@@ -43,8 +48,8 @@ export class MemberScanner {
   #name: string | undefined
   readonly #capture = new Capture()
 
-  constructor(names: readonly string[]) {
-    this.#names = new Map(names.map((name) => [name.toLowerCase(), name]))
+  constructor(names: MemberNames) {
+    this.#names = names
   }
 
   push(chunk: Buffer): void {

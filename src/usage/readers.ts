@@ -1,5 +1,5 @@
-import { type Frame, Splitter, stringHeader } from '../eventstream/index.ts'
-import { MemberScanner } from '../json/index.ts'
+import { Splitter } from '../eventstream/index.ts'
+import { memberNames, MemberScanner } from '../json/index.ts'
 import { type Tally, USAGE_MEMBERS } from './tally.ts'
 
 /** Looks for counts in the bytes of an answer. It may throw at any of them, and is then not asked again. */
@@ -9,8 +9,9 @@ export interface Reader {
   end(): void
 }
 
-/** Some part of the name of every count, as it stands there or within base64, at each of its three alignments; and how frames say that they are no events. */
+/** Some part of the name of every count, as it stands there or within base64, at each of its three alignments; and the headers of frames that are no events. */
 const HINT = /oken|b2tlb|9rZW|va2Vu|:exception-type|:error-code/
+const NO_EVENT = /:exception-type|:error-code/
 
 /** An event stream. Of each frame no more is read than whether it can hold counts. One frame is kept, 4 MiB at most, while it comes. */
 export class FrameReader implements Reader {
@@ -22,8 +23,10 @@ export class FrameReader implements Reader {
   }
 
   push(chunk: Buffer): void {
-    for (const frame of this.#splitter.push(chunk)) {
-      if (HINT.test(frame.bytes.toString('latin1'))) this.#read(frame)
+    for (const { bytes, payload } of this.#splitter.push(chunk)) {
+      // Counts and their names are ASCII: the rest may look as it likes.
+      const text = bytes.toString('latin1')
+      if (HINT.test(text)) this.#read(text.slice(0, -payload.length - 4), text.slice(-payload.length - 4, -4))
     }
   }
 
@@ -31,9 +34,10 @@ export class FrameReader implements Reader {
     this.#splitter.end()
   }
 
-  #read({ headers, payload }: Frame): void {
-    if (stringHeader(headers, ':message-type') !== 'event') throw new Error('the stream ended with an exception')
-    const event = JSON.parse(payload.toString('latin1')) as { readonly bytes?: unknown } | null
+  // Decoding the headers costs more than all the rest.
+  #read(head: string, payload: string): void {
+    if (NO_EVENT.test(head)) throw new Error('the stream ended with an exception')
+    const event = JSON.parse(payload) as { readonly bytes?: unknown } | null
     const inner = event?.bytes
     this.#tally.see(typeof inner === 'string' ? JSON.parse(Buffer.from(inner, 'base64').toString('latin1')) : event)
   }
@@ -53,7 +57,6 @@ export class LineReader implements Reader {
   }
 
   push(chunk: Buffer): void {
-    // Counts and their names are ASCII: the rest may look as it likes.
     const text = chunk.toString('latin1')
     const end = text.lastIndexOf('\n')
     if (end >= 0) {
@@ -79,10 +82,12 @@ export class LineReader implements Reader {
   }
 }
 
+const MEMBERS = memberNames(USAGE_MEMBERS)
+
 /** One JSON object. What is kept are the few members that can hold counts, 64 KiB of each at most. */
 export class BodyReader implements Reader {
   readonly #tally: Tally
-  readonly #scanner = new MemberScanner(USAGE_MEMBERS)
+  readonly #scanner = new MemberScanner(MEMBERS)
 
   constructor(tally: Tally) {
     this.#tally = tally

@@ -45,7 +45,10 @@ export class Tally {
 
   /** Takes the counts of a body, or of one event of a stream. */
   see(event: unknown): void {
-    for (const { path, standing, names } of PLACES) this.#take(countsIn(path.reduce<unknown>(member, event), names), standing)
+    for (const { path, standing, names } of PLACES) {
+      const place = path.reduce<unknown>(member, event)
+      if (typeof place === 'object') this.#take(countsIn(place, names), standing)
+    }
     // Titan, not in a stream: of each of its texts.
     const results = member(event, 'results')
     if (Array.isArray(results)) this.#take({ output: results.reduce<number>((sum, result) => sum + count(member(result, 'tokenCount')), 0) }, 'running')
@@ -73,15 +76,21 @@ export class Tally {
 
 type Counts = { readonly [counter in Counter]?: number | undefined }
 
-function countsIn(place: unknown, names: Names): Counts {
-  if (typeof place !== 'object') return {}
-  const found = (counter: Counter) => names[counter].map((name) => member(place, name)).find(isCount)
-  const counts = { input: found('input'), output: found('output'), cacheRead: found('cacheRead'), cacheWrite: found('cacheWrite') }
+function countsIn(place: object | null, names: Names): Counts {
+  const counts = { input: firstCount(place, names.input), output: firstCount(place, names.output), cacheRead: firstCount(place, names.cacheRead), cacheWrite: firstCount(place, names.cacheWrite) }
   const details = member(place, 'prompt_tokens_details') ?? member(place, 'input_tokens_details')
   if (details === undefined || counts.input === undefined) return counts
   // OpenAI's input holds what was cached.
   const [cacheRead, cacheWrite] = [count(member(details, 'cached_tokens')), count(member(details, 'cache_write_tokens'))]
   return { ...counts, input: Math.max(0, counts.input - cacheRead - cacheWrite), cacheRead, cacheWrite }
+}
+
+function firstCount(place: unknown, names: readonly string[]): number | undefined {
+  for (const name of names) {
+    const value = member(place, name)
+    if (isCount(value)) return value
+  }
+  return undefined
 }
 
 const COUNTERS = Object.keys(NAMES) as Counter[]

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { MemberScanner } from '../../src/json/index.ts'
+import { memberNames, MemberScanner } from '../../src/json/index.ts'
 import { type Chunks, cuttings, pieces, seeded } from '../kit/pieces.ts'
 import { conformance } from '../kit/vectors.ts'
 
-const NAMES = ['model', 'modelId', 'max_tokens', 'inferenceConfig']
+const NAMES = memberNames(['model', 'modelId', 'max_tokens', 'inferenceConfig'])
 
 function scan(chunks: Chunks): Record<string, readonly unknown[]> | undefined {
   const scanner = new MemberScanner(NAMES)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemberScanner } from '../../src/json/index.ts'
+import { memberNames, MemberScanner } from '../../src/json/index.ts'
 import { Models, UNNAMED } from '../../src/model/index.ts'
 import { modelIn } from '../../src/policy/index.ts'
 import { cuttings } from '../kit/pieces.ts'
@@ -9,7 +9,7 @@ const NAME = 'anthropic.claude-sonnet-4-6'
 
 function model(text: string, name: 'model' | 'modelId' = 'model') {
   const found = [...cuttings(Buffer.from(text))].map(([, chunks]) => {
-    const scanner = new MemberScanner(['model', 'modelId'])
+    const scanner = new MemberScanner(memberNames(['model', 'modelId']))
     for (const chunk of chunks) scanner.push(chunk)
     return modelIn(scanner.end(), name, new Models())
   })

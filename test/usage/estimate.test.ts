@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { MemberScanner } from '../../src/json/index.ts'
+import { memberNames, MemberScanner } from '../../src/json/index.ts'
 import { estimateTokens, LENGTH_MEMBERS } from '../../src/usage/index.ts'
 
 function estimate(body: string) {
-  const scanner = new MemberScanner(LENGTH_MEMBERS)
+  const scanner = new MemberScanner(memberNames(LENGTH_MEMBERS))
   scanner.push(Buffer.from(body))
   return estimateTokens(Buffer.byteLength(body), scanner.end(), 1000)
 }
