@@ -29,10 +29,12 @@ for (const protocol of PROTOCOLS) {
 }
 
 test('the stand-in takes no conversation that others signed', async () => {
-  const proxy = await startProxy(standIn, { AWS_SECRET_ACCESS_KEY: 'of-somebody-else' })
+  const proxy = await startProxy(standIn, { AWS_SECRET_ACCESS_KEY: 'ofSomebodyElse' })
+  const line = proxy.nextRequestLine()
   const speaker = new Speaker('HTTP/2', proxy.port)
   speaker.say('hello')
   assert.equal(await speaker.status, 503)
+  assert.equal((await line).error, 'UPSTREAM_RESET')
   speaker.leave()
   await proxy.stop()
 })

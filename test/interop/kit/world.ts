@@ -49,7 +49,8 @@ export function program(setup: SetupName, secure: boolean): Promise<Program> {
   return running
 }
 
-function freshProgram(more: Environment, secure: boolean): Promise<Program> {
+/** The program with more settings, for one test alone. */
+export function freshProgram(more: Environment, secure: boolean): Promise<Program> {
   const tls = secure ? { SERVER__TLS__CERT_FILE: certificate().certFile, SERVER__TLS__KEY_FILE: certificate().keyFile } : {}
   const started = Program.start({ SERVER__PORT: '0', ADMIN__PORT: '0', JWT__SECRET: JWT_SECRET, JWT__ISSUER: ISSUER, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url, ...KEYS, ...tls, ...more })
   all.push(started)
