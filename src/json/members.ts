@@ -195,7 +195,10 @@ class Capture {
   }
 }
 
-/** What a name in quotes says; one too long to be kept is none that is looked for. */
+/**
+ * What a name in quotes says; one too long to be kept is none that is looked for. It is read as a value: as names of members,
+ * JSON.parse of Node 24 and 26 misreads some whose last character is escaped, when an object before had one with a backslash there.
+ */
 function unescaped(name: string | undefined): string | undefined {
   if (name === undefined) return ''
   if (!name.includes('\\')) return name.slice(1, -1)
