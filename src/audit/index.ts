@@ -2,7 +2,7 @@
 export type { Head } from './chain.ts'
 export { AuditError, type AuditErrorCode } from './error.ts'
 export { readHead } from './head.ts'
-export { type AuditEvents, AuditLog, type AuditOptions } from './log.ts'
+export { type AuditWorld, AuditLog, type AuditOptions } from './log.ts'
 export type { CallRecord, IntentRecord } from './record.ts'
 export { USAGE_KEYS, type UsageKey, type UsageRow, usage } from './usage.ts'
 export { type Expected, type Finding, type Verdict, verify } from './verify.ts'

@@ -23,7 +23,7 @@ export interface AuditOptions {
 }
 
 /** What the log needs of the world. */
-export interface AuditEvents {
+export interface AuditWorld {
   readonly log: Log
   /** Runs something again and again, until it is told to stop. */
   readonly each: (intervalMs: number, run: () => unknown) => () => void
@@ -58,7 +58,7 @@ export class AuditLog {
    *
    * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_FOREIGN`, `AUDIT_HEAD_INVALID`
    */
-  constructor(options: AuditOptions, { log, each, disk = nodeDisk }: AuditEvents) {
+  constructor(options: AuditOptions, { log, each, disk = nodeDisk }: AuditWorld) {
     this.#options = options
     this.#log = log
     this.#file = new ChainedFile(options.path, options.key, disk, (last) => this.#continued(last))

@@ -17,6 +17,8 @@ export interface Running {
   readonly url: string
   /** Takes keys, certificate and what else can change while it runs. Problems, as lines for people, mean that nothing has changed. */
   reload(setup: Setup): readonly string[]
+  /** Goes on in a new audit log where the old one was renamed. */
+  reopen(): void
   /** Drains. Resolves to the number of answers that had to be cut when time was up. */
   stop(): Promise<number>
 }
@@ -47,12 +49,14 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
     reload({ issuers, tls, ...next }) {
       if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
       if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
-      const problem = audit?.reopen()
-      if (problem !== undefined) return [`audit.file: ${problem}`]
       if (tls !== undefined) door.renewCertificate(tls)
       house.authenticator.reload(issuers)
       revocations.watch(next.revocations)
       return []
+    },
+    reopen() {
+      const problem = audit?.reopen()
+      if (problem !== undefined) log.error('the audit log is not opened anew', { problem })
     },
     async stop() {
       draining = true

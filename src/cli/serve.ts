@@ -33,7 +33,11 @@ export const serveCommand: Command = {
     })
     if (running === undefined) return EXIT_FAILURE
     let current = read.setup
-    process.on('SIGHUP', () => { current = reload(running, current, readSetup(values, process), log) })
+    process.on('SIGHUP', () => {
+      // Whatever the configuration has become, a renamed log must not grow.
+      running.reopen()
+      current = reload(running, current, readSetup(values, process), log)
+    })
     const signal = await firstSignal(process)
     log.info('draining', { signal })
     const cut = await running.stop()

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { type AuditEvents, AuditLog, type AuditOptions, type CallRecord, type Expected, type Verdict, verify } from '../../src/audit/index.ts'
+import { type AuditWorld, AuditLog, type AuditOptions, type CallRecord, type Expected, type Verdict, verify } from '../../src/audit/index.ts'
 import type { LogFields } from '../../src/log/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'audit-'))
@@ -25,7 +25,7 @@ export class TestLog {
   readonly log: AuditLog
   #tick: () => unknown = () => undefined
 
-  constructor(options: Partial<AuditOptions> = {}, disk?: AuditEvents['disk']) {
+  constructor(options: Partial<AuditOptions> = {}, disk?: AuditWorld['disk']) {
     this.path = options.path ?? freshPath()
     const say = (msg: string, fields: LogFields = {}) => void this.said.push([msg, fields])
     const each = (_ms: number, run: () => unknown) => {

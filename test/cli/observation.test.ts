@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
+import { execFileSync, spawnSync } from 'node:child_process'
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, afterEach, test } from 'node:test'
@@ -139,15 +140,44 @@ test('kill -9 under load, again and again: the chain goes on, and all of it veri
   assert.ok(linesIn(path).length >= answered - 4 * 4, `${linesIn(path).length} of ${answered}`)
 })
 
-test('HUP after a rename: the log goes on in a new file, and its chain with it', async () => {
+const PRLIMIT = spawnSync('prlimit', ['--version']).error === undefined
+
+test('a log that may grow no further, in the middle of a line: no call goes up, and the chain goes on when it may', { skip: PRLIMIT ? false : 'prlimit is not there' }, async () => {
   const path = freshPath()
   const program = serve({ AUDIT__FILE: path })
+  const port = await program.port()
+  bedrock.script = plainAnswer
+  await invoke(port)
+  const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(program.child.pid), `--fsize=${bytes}:`])
+  limit(String(statSync(path).size + 100))
+  // This one goes up: that its line finds no room is known at its end only.
+  assert.equal((await invoke(port)).status, 200)
+  await program.line(/"msg":"the audit log cannot be written","error":"EFBIG","calls":"are refused"/)
+  const seen = bedrock.seen.length
+  assert.equal((await invoke(port)).status, 503)
+  assert.equal(bedrock.seen.length, seen)
+  assert.ok(readFileSync(path, 'utf8').endsWith('}\n'))
+  limit('unlimited')
+  await program.line(/"msg":"the audit log can be written again","lost":0/)
+  assert.equal((await invoke(port)).status, 200)
+  program.child.kill('SIGTERM')
+  assert.equal(await program.ended(), 0)
+  assert.deepEqual([linesIn(path).map(({ status }) => status), problems(path)], [[200, 200, 200], []])
+})
+
+test('HUP after a rename: the log goes on in a new file, and its chain with it', async () => {
+  const path = freshPath()
+  const config = join(folder, 'config.yaml')
+  writeFileSync(config, '')
+  const program = serve({ AUDIT__FILE: path, BEDROCK_SSO_PROXY_CONFIG: config })
   const port = await program.port()
   await invoke(port)
   renameSync(path, `${path}.1`)
   await invoke(port)
+  // A configuration that cannot be read any more changes nothing of that.
+  writeFileSync(config, 'nonsense: true\n')
   program.child.kill('SIGHUP')
-  await program.line(/"msg":"reloaded"/)
+  await program.line(/"msg":"the configuration is not reloaded"/)
   await invoke(port)
   program.child.kill('SIGTERM')
   assert.equal(await program.ended(), 0)
