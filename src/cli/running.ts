@@ -113,7 +113,7 @@ export function after(delayMs: number, run: () => void): () => void {
 function doorOptions({ config: { server }, tls }: Setup) {
   return {
     host: server.host, port: server.port, tls, trustedProxies: server.trusted_proxies.map((text) => parseNetwork(text)!), maxHeaderBytes: server.max_header, maxConnections: server.max_connections,
-    headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive,
+    headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive, idleMs: server.timeouts.idle,
   }
 }
 

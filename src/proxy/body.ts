@@ -47,7 +47,7 @@ const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b78
  *   `BODY_INCOMPLETE`, `OUT_OF_MEMORY_BUDGET`.
  */
 export async function receiveBody(exchange: Exchange, fields: RequestFields, limits: BodyLimits): Promise<Payload> {
-  const reservation = new Reservation(limits.budget)
+  const reservation = new Reservation(limits.budget, exchange.aheadBytes)
   if (!exchange.hasBody) return new Payload([], 0, EMPTY_SHA256, reservation)
   const declared = Number(fields.get('content-length') ?? 0)
   if (declared > limits.maxBytes) throw new Refusal('BODY_TOO_LARGE')
@@ -56,28 +56,33 @@ export async function receiveBody(exchange: Exchange, fields: RequestFields, lim
     if (waiting !== undefined) await waiting
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
     exchange.continue()
-    return await collect(exchange, limits, reservation)
+    return await collect(exchange, limits, reservation, declared)
   } catch (error) {
     reservation.release()
     throw error
   }
 }
 
-/** What one body has taken of the budget: the declared length first, more as it comes where none was declared. */
+/**
+ * What one body has taken of the budget: the declared length first, so that who is let in can finish; more as it comes
+ * where none was declared, or where it comes so slowly that what it has not sent yet is of more use to others.
+ */
 class Reservation {
   readonly #budget: ByteBudget
+  readonly #aheadBytes: number
   #bytes = 0
   #released = false
 
-  constructor(budget: ByteBudget) {
+  constructor(budget: ByteBudget, aheadBytes: number) {
     this.#budget = budget
+    this.#aheadBytes = aheadBytes
   }
 
   /** Makes the reservation at least `bytes` large. */
   cover(bytes: number): Promise<void> | undefined {
     const missing = bytes - this.#bytes
     if (missing <= 0) return undefined
-    const waiting = this.#budget.take(missing)
+    const waiting = this.#budget.take(missing, Math.min(missing, this.#aheadBytes))
     if (waiting === undefined) {
       this.#bytes = bytes
       return undefined
@@ -85,29 +90,38 @@ class Reservation {
     return waiting.then(() => {
       this.#bytes = bytes
       // The request ended while it stood in line.
-      if (this.#released) this.#giveBack()
+      if (this.#released) this.trim(0)
     })
+  }
+
+  /** Gives back what is beyond `bytes`. */
+  trim(bytes: number): void {
+    const rest = this.#bytes - bytes
+    if (rest <= 0) return
+    this.#bytes = bytes
+    this.#budget.give(rest)
   }
 
   release(): void {
     this.#released = true
-    this.#giveBack()
-  }
-
-  #giveBack(): void {
-    const bytes = this.#bytes
-    this.#bytes = 0
-    if (bytes > 0) this.#budget.give(bytes)
+    this.trim(0)
   }
 }
 
-function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation): Promise<Payload> {
+/** How long a declared length is held for one who has not sent it: the largest body comes in that time at 70 Mbit/s. */
+const HOLD_MS = 3000
+/** Below this there is nothing to win. */
+const MIN_HELD_BYTES = 65_536
+
+function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation, declared: number): Promise<Payload> {
   const { body } = exchange
   const chunks: Buffer[] = []
   let bytes = 0
   let hash: Hash | undefined
   return new Promise((resolve, reject) => {
-    const idle = setTimeout(() => fail(new Refusal('BODY_TIMEOUT')), limits.idleMs)
+    const silence = () => setTimeout(() => fail(new Refusal('BODY_TIMEOUT')), limits.idleMs)
+    let idle = silence()
+    const hold = declared > MIN_HELD_BYTES ? setTimeout(() => reservation.trim(bytes), HOLD_MS) : undefined
     const onData = (chunk: Buffer) => {
       bytes += chunk.length
       if (bytes > limits.maxBytes) return fail(new Refusal('BODY_TOO_LARGE'))
@@ -117,8 +131,14 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       chunks.push(chunk)
       const waiting = reservation.cover(bytes)
       if (waiting === undefined) return
+      // We are silent now, not the client.
       body.pause()
-      waiting.then(() => body.resume(), fail)
+      clearTimeout(idle)
+      waiting.then(() => {
+        if (settled) return
+        idle = silence()
+        body.resume()
+      }, fail)
     }
     const onEnd = () => {
       settle()
@@ -129,8 +149,11 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       settle()
       reject(error)
     }
+    let settled = false
     const settle = () => {
+      settled = true
       clearTimeout(idle)
+      clearTimeout(hold)
       body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
     }
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)

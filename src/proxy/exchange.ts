@@ -24,6 +24,8 @@ export interface Exchange {
   /** Whether a body may follow the head. */
   readonly hasBody: boolean
   readonly body: Readable
+  /** How much of a body can come, and lie in memory, before anybody reads it. */
+  readonly aheadBytes: number
   /** The client left before its answer was complete. */
   readonly gone: boolean
   /** Called once, at the moment the client leaves. */

@@ -9,7 +9,7 @@ import type { Log } from '../log/index.ts'
 import type { Exchange } from '../proxy/index.ts'
 import { type Certificate, contextOf } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
-import { Http2Exchange } from './h2.ts'
+import { Http2Exchange, STREAM_WINDOW_BYTES } from './h2.ts'
 import { addressOf, refuse, refuseBroken, refuseConnection, reportBroken } from './refusal.ts'
 import { keepSession } from './session.ts'
 import { sniff } from './sniff.ts'
@@ -25,6 +25,8 @@ export interface DoorOptions {
   /** From a connection, or the end of the request before, to the last byte of a request's head. */
   readonly headerMs: number
   readonly keepAliveMs: number
+  /** How long a client may leave untaken what is left of an answer. */
+  readonly idleMs: number
 }
 
 /** What happens to each request, whichever protocol brought it. */
@@ -56,7 +58,7 @@ export class Door {
   constructor(options: DoorOptions, log: Log, handler: Handler) {
     this.#options = options
     this.#log = log
-    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.keepAliveMs, lastAnswer: () => this.#draining }
+    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, lastAnswer: () => this.#draining }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
     this.#takeOver()
@@ -143,7 +145,7 @@ export class Door {
   #createH2(handler: Handler): Http2Server {
     const { maxHeaderBytes } = this.#options
     const server = createH2Server({
-      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: 1_048_576, enablePush: false },
+      settings: { maxConcurrentStreams: 250, maxHeaderListSize: maxHeaderBytes, initialWindowSize: STREAM_WINDOW_BYTES, enablePush: false },
       maxHeaderListPairs: 400,
     })
     server.on('stream', (stream, headers, flags, rawHeaders) => {

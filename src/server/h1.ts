@@ -5,6 +5,9 @@ import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
 import type { Terms } from './terms.ts'
 
+/** What a stream of Node reads ahead here, once in the request and once in the socket. */
+const AHEAD_BYTES = 2 * 65_536
+
 /** A request over HTTP/1.1 as the proxy sees it. */
 export class Http1Exchange implements Exchange, Sink {
   readonly id: string
@@ -15,6 +18,7 @@ export class Http1Exchange implements Exchange, Sink {
   readonly source: string
   readonly hasBody: boolean
   readonly body: Readable
+  readonly aheadBytes = AHEAD_BYTES
   onGone: (() => void) | undefined
   #gone = false
   readonly #response: ServerResponse

@@ -4,6 +4,9 @@ import type { Exchange, Sink } from '../proxy/index.ts'
 import { drainAway } from './drainage.ts'
 import type { Terms } from './terms.ts'
 
+/** What a client may send of a body before any of it is read. */
+export const STREAM_WINDOW_BYTES = 256 * 1024
+
 /** A request over HTTP/2 as the proxy sees it. */
 export class Http2Exchange implements Exchange, Sink {
   readonly id: string
@@ -14,6 +17,7 @@ export class Http2Exchange implements Exchange, Sink {
   readonly source: string
   readonly hasBody: boolean
   readonly body: ServerHttp2Stream
+  readonly aheadBytes = STREAM_WINDOW_BYTES
   readonly #takeMs: number
   readonly #isConversation: boolean
   onGone: (() => void) | undefined

@@ -4,12 +4,14 @@ import { connect as connectH2 } from 'node:http2'
 import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import type { Script } from '../kit/bedrock.ts'
-import { END_HEADERS, END_STREAM, frame, HEADERS, HELLO, PING, PREFACE, requestHead } from './frames.ts'
-import { closeOf, invoke, Line, openHouse, responses, statuses, TOKEN } from './kit.ts'
+import { END_HEADERS, END_STREAM, frame, HEADERS, HELLO, PING, PREFACE, requestHead, SETTINGS } from './frames.ts'
+import { closeOf, type House, invoke, Line, openHouse, responses, statuses, TOKEN } from './kit.ts'
 
 // No test here measures time: each waits for the end of a connection, and fails where that does not come.
 const WAIT = { timeout: 15_000 }
 const house = await openHouse()
+/** One that keeps connections, so that whatever ends here ends for another reason. */
+const patient = await openHouse({ SERVER__TIMEOUTS__KEEP_ALIVE: '1h' })
 
 const wholeHead = requestHead('/model/h2/invoke', ['authorization', `Bearer ${TOKEN}`], ['content-length', '10'])
 
@@ -97,8 +99,8 @@ const endless: Script = (_seen, response) => {
 }
 
 /** Ends when the server has closed a connection on which nothing is read: only who writes learns of it. */
-async function unread(said: string): Promise<void> {
-  const socket = connect(house.proxy.port, '127.0.0.1', () => socket.write(said))
+async function unread(of: House, said: string): Promise<void> {
+  const socket = connect(of.proxy.port, '127.0.0.1', () => socket.write(said))
   socket.pause()
   const drip = setInterval(() => socket.write('\r\n'), 20)
   await closeOf(socket)
@@ -108,7 +110,7 @@ async function unread(said: string): Promise<void> {
 test('a client of HTTP/1.1 that stops reading a large answer is let go, and Bedrock with it', WAIT, async () => {
   house.bedrock.script = endless
   const next = house.bedrock.next()
-  await unread(invoke('slow'))
+  await unread(house, invoke('slow'))
   await (await next).over
 })
 
@@ -126,18 +128,19 @@ test('a client of HTTP/2 that stops reading a large answer is let go, and Bedroc
   session.close()
 })
 
-describe('an answer that is complete, and that its client does not take, holds no connection', { concurrency: true }, () => {
+describe('an answer that is complete, and that its client does not take, holds nothing longer than a client may be idle', { concurrency: true }, () => {
   test('HTTP/1.1: answers fill the way to a client that goes on asking and never reads', WAIT, async () => {
-    house.bedrock.script = (_seen, response) => void response.end(Buffer.alloc(64_000, 'a'))
-    await unread(invoke('tail').repeat(101))
-    assert.ok(house.seenOf('tail').length < 101)
+    patient.bedrock.script = (_seen, response) => void response.end(Buffer.alloc(64_000, 'a'))
+    await unread(patient, invoke('tail').repeat(101))
+    assert.ok(patient.seenOf('tail').length < 101)
   })
 
   test('HTTP/2: a window of nothing for an answer of a few bytes', WAIT, async () => {
     const noWindow = Buffer.from([0, 4, 0, 0, 0, 0])
-    const line = Line.to(house.proxy.port)
-    line.socket.write(Buffer.concat([PREFACE, frame(4, 0, 0, noWindow), frame(HEADERS, END_HEADERS | END_STREAM, 1, requestHead('/nowhere'))]))
-    await line.closed
+    const line = Line.to(patient.proxy.port)
+    line.socket.write(Buffer.concat([PREFACE, frame(SETTINGS, 0, 0, noWindow), frame(HEADERS, END_HEADERS | END_STREAM, 1, requestHead('/nowhere'))]))
+    await line.until(/\x00\x00\x04\x03\x00\x00\x00\x00\x01/)
+    line.socket.destroy()
   })
 })
 
