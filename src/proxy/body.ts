@@ -115,6 +115,8 @@ const MIN_HELD_BYTES = 65_536
 
 function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation, declared: number): Promise<Payload> {
   const { body } = exchange
+  // Over HTTP/2 the end of an empty body does not wait for somebody to hear of it.
+  if (body.readableEnded) return Promise.resolve(new Payload([], 0, EMPTY_SHA256, reservation))
   const chunks: Buffer[] = []
   let bytes = 0
   let hash: Hash | undefined

@@ -81,7 +81,8 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     story.passage = await house.health.answer(exchange)
     return
   }
-  if (!await mayBegin(exchange, route, story, house)) throw new Refusal('AUDIT_UNAVAILABLE')
+  const may = mayBegin(exchange, route, story, house)
+  if (!(may instanceof Promise ? await may : may)) throw new Refusal('AUDIT_UNAVAILABLE')
   if (route.operation.answer === 'conversation') {
     story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
     story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic)

@@ -113,6 +113,16 @@ for (const fsync of ['interval', 'every'] as const) {
   })
 }
 
+test('audit.intent: while the disk takes its time, the end of an empty body is not missed', async () => {
+  const proxy = await startProxy(bedrock, { AUDIT__FILE: freshPath(), AUDIT__INTENT: 'true', AUDIT__FSYNC: 'every' })
+  bedrock.script = plainAnswer
+  for (const protocol of PROTOCOLS) {
+    const got = await ask(protocol, proxy.port, '/model/m/invoke', { headers: { authorization: `Bearer ${token()}` }, body: '' })
+    assert.equal(got.status, 200, protocol)
+  }
+  await proxy.stop()
+})
+
 test('kill -9 under load, again and again: the chain goes on, and all of it verifies', async () => {
   const path = freshPath()
   bedrock.script = plainAnswer
