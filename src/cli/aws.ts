@@ -1,6 +1,7 @@
 import type { Config } from '../config/index.ts'
-import { credentialChain, type HostCredentials, hostFiles, httpClient, type Sight } from '../credentials/index.ts'
+import { credentialChain, type HostCredentials, hostFiles, httpClient, runProcess, type Sight } from '../credentials/index.ts'
 import type { Log } from '../log/index.ts'
+import { SigningClock, SigningKeys } from '../sigv4/index.ts'
 import { egressProxy, type Endpoint, endpointOf, type EndpointOptions, placeOf, type Service, UpstreamClient } from '../upstream/index.ts'
 import type { Terminal } from './command.ts'
 import type { Setup } from './setup.ts'
@@ -10,6 +11,9 @@ export interface WayToAws {
   readonly client: UpstreamClient
   readonly credentials: HostCredentials
   readonly endpoints: Readonly<Record<Service, Endpoint>>
+  /** What is signed with, wherever it goes: one clock learns from all answers. */
+  readonly clock: SigningClock
+  readonly keys: SigningKeys
   close(): void
 }
 
@@ -19,9 +23,11 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
   const proxy = proxyUrl && egressProxy(proxyUrl)
   const client = new UpstreamClient({ connectMs: timeouts.connect, firstByteMs: timeouts.first_byte, idleMs: timeouts.idle, ca, proxy })
   const http = httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) })
-  const credentials = credentialChain({ ...credentialSight(config, env), http, nowMs: Date.now, random: Math.random, log })
+  const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys() }
+  const run = config.aws.allow_credential_process ? runProcess : undefined
+  const credentials = credentialChain({ ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log })
   return {
-    client, credentials, endpoints: endpointsOf(config),
+    client, credentials, ...signing, endpoints: endpointsOf(config),
     close() {
       client.close()
       credentials.close()
@@ -32,7 +38,7 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
 /** What decides who is asked for AWS credentials. */
 export function credentialSight({ aws }: Config, env: Terminal['env']): Sight {
   const configured = { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token }
-  return { env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, files: hostFiles }
+  return { env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, dualStack: aws.dual_stack, files: hostFiles }
 }
 
 /** Where the services of AWS are. */

@@ -1,9 +1,8 @@
 import { parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import type { Log } from '../log/index.ts'
-import { AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies, SigningClock } from '../proxy/index.ts'
+import { AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
-import { SigningKeys } from '../sigv4/index.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { openAdmin, openAudit } from './observation.ts'
@@ -92,8 +91,6 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
     ...aws, health: new AwsHealth(aws), revoked, live, log, ...more,
-    clock: new SigningClock(Date.now),
-    keys: new SigningKeys(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,
     sessionMs: bidirectional.session_timeout,

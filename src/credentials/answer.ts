@@ -36,13 +36,14 @@ export function jsonAnswer(body: string): Readonly<Record<string, unknown>> {
   }
 }
 
-// A line end in a key, as files and shells leave them, would break each request's header.
-function visible(value: unknown, what: string): string {
+/** What can stand in a header: a line end in a key, as files and shells leave them, would break each request. */
+export function visible(value: unknown, what: string): string {
   if (typeof value !== 'string' || !/^[\x21-\x7e]+$/.test(value)) throw invalid(`${what} is missing or malformed`)
   return value
 }
 
-function timeOf(expiration: unknown): number {
+/** A time of RFC 3339, in milliseconds since 1970. */
+export function timeOf(expiration: unknown): number {
   const ms = typeof expiration === 'string' && /^\d{4}-\d\d-\d\dT[\d:.]+(Z|[+-]\d\d:\d\d)$/.test(expiration) ? Date.parse(expiration) : NaN
   if (Number.isNaN(ms)) throw invalid('the expiration is missing or malformed')
   return ms

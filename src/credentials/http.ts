@@ -16,6 +16,8 @@ export interface HttpRequest {
 
 export interface HttpAnswer {
   readonly status: number
+  /** The Date header. */
+  readonly date?: string | undefined
   readonly body: string
 }
 
@@ -76,7 +78,7 @@ export function httpClient({ ca, connect }: HttpClientOptions = {}): HttpClient 
       message.on('error', broken)
       message.on('end', () => {
         clearTimeout(deadline)
-        resolve({ status: message.statusCode!, body: Buffer.concat(chunks).toString('utf8') })
+        resolve({ status: message.statusCode!, date: message.headers.date, body: Buffer.concat(chunks).toString('utf8') })
       })
     })
     call.end(request.body)

@@ -1,6 +1,6 @@
 import { jsonAnswer, temporaryCredentials } from './answer.ts'
 import { ask, type HttpAnswer } from './http.ts'
-import { selectedProfile } from './profile.ts'
+import { selectedProfile } from './shared.ts'
 import { type Credentials, CredentialsError } from './source.ts'
 import { type Shared, webUrl, type World } from './world.ts'
 

@@ -3,5 +3,6 @@ export { type ChainOptions, credentialChain, type HostCredentials } from './chai
 export { type HttpClient, httpClient } from './http.ts'
 export { type Asked, type Credentials, CredentialsError, type CredentialsErrorCode, type CredentialSource } from './source.ts'
 export { type CredentialPlace, credentialPlaces } from './places.ts'
-export { profileRegion } from './profile.ts'
+export { type Run, runProcess } from './process.ts'
+export { profileRegion } from './shared.ts'
 export { type Files, hostFiles, type Shared, type Sight } from './world.ts'

@@ -1,8 +1,10 @@
 import { containerUrl } from './container.ts'
 import { metadataUrl } from './imds.ts'
+import { type KindName, kindOf, type Selected, selected, sourceProfile } from './profile.ts'
 import { CredentialsError } from './source.ts'
+import { oidcUrl, portalUrl, ssoProfile } from './sso.ts'
 import { fromConfiguration, fromEnvironment } from './static.ts'
-import { stsEndpoint } from './sts.ts'
+import { stsUrl, webIdentityOf } from './sts.ts'
 import type { Sight } from './world.ts'
 
 /** Who can be asked for credentials over the network. */
@@ -11,24 +13,54 @@ export interface CredentialPlace {
   readonly url: URL
 }
 
-const PLACES: readonly (readonly [purpose: string, urlOf: (sight: Sight) => URL])[] = [
-  ['AWS credentials by web identity', stsEndpoint],
-  ['AWS credentials of a container', ({ env }) => containerUrl(env)],
-  ['AWS credentials of an instance', metadataUrl],
-]
-
-/** Everybody the providers can ask, by the rules by which they do: nobody where keys are given; who is not set up, or wrongly, is not asked. */
+/** Everybody the providers ask, by the rules by which they do, as environment and shared files are now: nobody where keys are given; who is set up wrongly is not asked. */
 export function credentialPlaces(sight: Sight): readonly CredentialPlace[] {
-  const given = [fromEnvironment, fromConfiguration].map((load) => attempt(() => load(sight)))
-  if (!given.every((one) => one instanceof CredentialsError && one.code === 'CREDENTIALS_NOT_FOUND')) return []
-  return PLACES.map(([purpose, urlOf]) => ({ purpose, url: attempt(() => urlOf(sight)) })).filter((place): place is CredentialPlace => place.url instanceof URL)
+  for (const placesOfProvider of PROVIDERS) {
+    try {
+      return placesOfProvider(sight)
+    } catch (error) {
+      if (!(error instanceof CredentialsError)) throw error
+      if (error.code !== 'CREDENTIALS_NOT_FOUND') return []
+    }
+  }
+  return []
 }
 
-function attempt<T>(run: () => T): T | CredentialsError {
-  try {
-    return run()
-  } catch (error) {
-    if (error instanceof CredentialsError) return error
-    throw error
-  }
+type Places = readonly CredentialPlace[]
+
+/** In the order of the chain. */
+const PROVIDERS: readonly ((sight: Sight) => Places)[] = [
+  (sight) => (fromEnvironment(sight), []),
+  (sight) => (fromConfiguration(sight), []),
+  (sight) => placesOf(selected(sight), sight),
+  (sight) => (webIdentityOf(sight.env), [sts(sight)]),
+  (sight) => [container(sight)],
+  (sight) => [instance(sight)],
+]
+
+export const sts = (sight: Sight): CredentialPlace => ({ purpose: 'AWS credentials of a role', url: stsUrl(sight) })
+const container = ({ env }: Sight): CredentialPlace => ({ purpose: 'AWS credentials of a container', url: containerUrl(env) })
+const instance = (sight: Sight): CredentialPlace => ({ purpose: 'AWS credentials of an instance', url: metadataUrl(sight) })
+
+function placesOf(one: Selected, sight: Sight): Places {
+  const kind = kindOf(one)?.name
+  if (kind === undefined) throw new CredentialsError('CREDENTIALS_NOT_FOUND', 'the profile holds no credentials')
+  return PLACES[kind](one, sight)
+}
+
+const nowhere = (): Places => []
+
+const PLACES: Readonly<Record<KindName, (one: Selected, sight: Sight) => Places>> = {
+  static: nowhere, process: nowhere, login: nowhere,
+  'web identity': (_, sight) => [sts(sight)],
+  role(one, sight) {
+    const source = sourceProfile(one)
+    if (source !== undefined) return [...placesOf(source, sight), sts(sight)]
+    const named = one.profile.get('credential_source')
+    return [...(named === 'EcsContainer' ? [container(sight)] : named === 'Ec2InstanceMetadata' ? [instance(sight)] : []), sts(sight)]
+  },
+  sso(one, sight) {
+    const { region } = ssoProfile(one)
+    return [{ purpose: 'tokens of IAM Identity Center', url: oidcUrl(sight, region) }, { purpose: 'AWS credentials of IAM Identity Center', url: portalUrl(sight, region) }]
+  },
 }

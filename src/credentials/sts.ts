@@ -1,14 +1,19 @@
-import { partitionOf } from '../partition/index.ts'
+import { createHash } from 'node:crypto'
+import { encodeUri, type Pair, sign } from '../sigv4/index.ts'
 import { temporaryCredentials } from './answer.ts'
-import { ask, type HttpAnswer } from './http.ts'
+import { awsUrl } from './endpoint.ts'
+import { ask, type HttpAnswer, type HttpRequest } from './http.ts'
 import { type Credentials, CredentialsError } from './source.ts'
-import { readNamed, type Sight, webUrl, type World } from './world.ts'
+import { readNamed, type Sight, type World } from './world.ts'
 
 /** Credentials of a role for a token of another issuer, as Kubernetes gives to a pod (IRSA); from the environment. */
-export function fromWebIdentityEnvironment(world: World): Promise<Credentials> {
-  const { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: roleArn, AWS_ROLE_SESSION_NAME: sessionName } = world.env
+export const fromWebIdentityEnvironment = (world: World): Promise<Credentials> => fromWebIdentity(world, webIdentityOf(world.env))
+
+/** @throws CredentialsError - `CREDENTIALS_NOT_FOUND` where the environment holds none. */
+export function webIdentityOf(env: Sight['env']): WebIdentity {
+  const { AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile, AWS_ROLE_ARN: roleArn, AWS_ROLE_SESSION_NAME: sessionName } = env
   if (!tokenFile || !roleArn) throw new CredentialsError('CREDENTIALS_NOT_FOUND', 'AWS_WEB_IDENTITY_TOKEN_FILE and AWS_ROLE_ARN are not both set')
-  return fromWebIdentity(world, { tokenFile, roleArn, sessionName: sessionName || undefined })
+  return { tokenFile, roleArn, sessionName: sessionName || undefined }
 }
 
 export interface WebIdentity {
@@ -21,11 +26,56 @@ export interface WebIdentity {
 export async function fromWebIdentity(world: World, { tokenFile, roleArn, sessionName = 'bedrock-sso-proxy' }: WebIdentity): Promise<Credentials> {
   const token = readNamed(world, tokenFile, 'the file of the web identity token').trim()
   if (token === '') throw new CredentialsError('CREDENTIALS_INVALID', 'the file of the web identity token is empty')
-  const form = { Action: 'AssumeRoleWithWebIdentity', Version: '2011-06-15', RoleArn: roleArn, RoleSessionName: sessionName, WebIdentityToken: token }
-  const body = Object.entries(form).map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join('&')
-  const request = { method: 'POST', url: stsEndpoint(world), headers: { 'content-type': 'application/x-www-form-urlencoded' }, body, timeoutMs: 5000 } as const
-  const answer = await ask(world, request, isPassing)
-  if (answer.status !== 200) throw new CredentialsError('CREDENTIALS_REFUSED', `STS refused the web identity (${errorOf(answer) ?? answer.status})`)
+  const body = form([['Action', 'AssumeRoleWithWebIdentity'], ['Version', VERSION], ['RoleArn', roleArn], ['RoleSessionName', sessionName], ['WebIdentityToken', token]])
+  return credentialsIn(await ask(world, { method: 'POST', url: stsUrl(world), headers: FORM, body, timeoutMs: TIMEOUT_MS }, isPassing), 'the web identity')
+}
+
+/** A session of a role. Its parts are in AWS's alphabets and lengths, or STS refuses them. */
+export interface RoleSession {
+  readonly roleArn: string
+  readonly sessionName: string
+  readonly durationS: number
+  readonly externalId?: string | undefined
+  readonly sourceIdentity?: string | undefined
+  readonly tags?: readonly (readonly [key: string, value: string])[] | undefined
+}
+
+/** AssumeRole, signed with the credentials of who may. */
+export async function assumeRole(world: World, { roleArn, sessionName, durationS, externalId, sourceIdentity, tags = [] }: RoleSession, base: Credentials): Promise<Credentials> {
+  return credentialsIn(await askSts(world, [
+    ['Action', 'AssumeRole'], ['Version', VERSION], ['RoleArn', roleArn], ['RoleSessionName', sessionName], ['DurationSeconds', String(durationS)],
+    ...tags.flatMap(([key, value], i): Pair[] => [[`Tags.member.${i + 1}.Key`, key], [`Tags.member.${i + 1}.Value`, value]]),
+    ...(externalId === undefined ? [] : [['ExternalId', externalId] as const]),
+    ...(sourceIdentity === undefined ? [] : [['SourceIdentity', sourceIdentity] as const]),
+  ], base), 'the role')
+}
+
+const VERSION = '2011-06-15'
+const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
+const TIMEOUT_MS = 5000
+
+const form = (pairs: readonly Pair[]): string => pairs.map(([name, value]) => `${name}=${encodeUri(value)}`).join('&')
+
+/** A signed request; once more where its answer shows that our clock is wrong. */
+async function askSts(world: World, pairs: readonly Pair[], base: Credentials): Promise<HttpAnswer> {
+  const { clock } = world.signing
+  const signedMs = clock.nowMs()
+  const answer = await ask(world, signedRequest(world, form(pairs), base), isPassing)
+  return answer.status === 403 && clock.learn(answer.date, signedMs) ? ask(world, signedRequest(world, form(pairs), base), isPassing) : answer
+}
+
+function signedRequest(world: World, body: string, { accessKeyId, secretAccessKey, sessionToken }: Credentials): HttpRequest {
+  const url = stsUrl(world)
+  const keys = { accessKeyId, secretAccessKey: secretAccessKey.reveal(), sessionToken: sessionToken?.reveal() }
+  const payloadHash = createHash('sha256').update(body).digest('hex')
+  const headers: readonly Pair[] = [['host', url.host], ...Object.entries(FORM)]
+  const request = { method: 'POST', path: url.pathname, query: [], headers, payloadHash, sendPayloadHash: true }
+  const signed = sign(request, keys, { region: world.region, service: 'sts' }, world.signing.clock.stamp(), world.signing.keys)
+  return { method: 'POST', url, headers: Object.fromEntries([...headers, ...signed]), body, timeoutMs: TIMEOUT_MS }
+}
+
+function credentialsIn(answer: HttpAnswer, what: string): Credentials {
+  if (answer.status !== 200) throw new CredentialsError('CREDENTIALS_REFUSED', `STS refused ${what} (${errorOf(answer) ?? answer.status})`)
   const element = (name: string) => new RegExp(`<${name}>([^<&]*)</${name}>`).exec(answer.body)?.[1]
   const [accessKeyId, secretAccessKey, sessionToken, expiration] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration'].map(element)
   return temporaryCredentials({ accessKeyId, secretAccessKey, sessionToken, expiration })
@@ -38,12 +88,4 @@ const isPassing = (answer: HttpAnswer): boolean => answer.status !== 200 && PASS
 /** Name of an STS error: letters only, so that nothing else of the answer gets into a message. */
 const errorOf = ({ body }: HttpAnswer): string | undefined => /<Code>([A-Za-z.]{1,64})<\/Code>/.exec(body)?.[1]
 
-/** @throws CredentialsError - `CREDENTIALS_INVALID` for a malformed region or endpoint. */
-export function stsEndpoint({ env, region, fips }: Sight): URL {
-  const chosen = env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS?.toLowerCase() === 'true' ? undefined : env.AWS_ENDPOINT_URL_STS || env.AWS_ENDPOINT_URL
-  if (chosen) return webUrl(chosen, 'the endpoint of STS')
-  // It becomes a host name: a region of a file must not make it another company's.
-  if (!/^[a-z0-9-]{1,63}$/.test(region)) throw new CredentialsError('CREDENTIALS_INVALID', 'the region is malformed')
-  // GovCloud's ordinary endpoints are the FIPS ones.
-  return new URL(`https://sts${fips && !region.startsWith('us-gov-') ? '-fips' : ''}.${region}.${partitionOf(region).suffix}/`)
-}
+export const stsUrl = (sight: Sight): URL => awsUrl(sight, { service: 'sts', prefix: 'sts', region: sight.region })

@@ -1,5 +1,7 @@
-import { readFileSync } from 'node:fs'
+import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import type { SigningClock, SigningKeys } from '../sigv4/index.ts'
 import type { HttpClient } from './http.ts'
+import type { Run } from './process.ts'
 import { type Credentials, CredentialsError } from './source.ts'
 import type { ConfiguredKeys } from './static.ts'
 
@@ -16,13 +18,18 @@ export interface Sight extends Shared {
   readonly configured: ConfiguredKeys
   /** For STS. */
   readonly region: string
-  /** Whether STS is asked at its FIPS endpoint. */
+  /** Which endpoints of AWS are asked. */
   readonly fips?: boolean
+  readonly dualStack?: boolean
 }
 
 /** Everything a provider may look at, and ask. */
 export interface World extends Sight {
   readonly http: HttpClient
+  /** What requests to STS are signed with. */
+  readonly signing: { readonly clock: SigningClock; readonly keys: SigningKeys }
+  /** Runs the program of `credential_process`; absent where that is not allowed. */
+  readonly run?: Run | undefined
   /** Rejects when aborted; must not keep the process alive. */
   readonly sleep: (ms: number, signal: AbortSignal) => Promise<void>
   /** From 0 to below 1. */
@@ -42,10 +49,20 @@ export interface Provider {
 export interface Files {
   /** @throws an error with a `code` where the file cannot be read or is not UTF-8. */
   readonly readText: (path: string) => string
+  /** Replaces a file, for its owner's eyes only; that it cannot is no error. */
+  readonly writeText?: (path: string, text: string) => void
 }
 
 export const hostFiles: Files = {
   readText: (path) => new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path)),
+  writeText(path, text) {
+    try {
+      writeFileSync(`${path}.new`, text, { mode: 0o600 })
+      renameSync(`${path}.new`, path)
+    } catch {
+      // A sandboxed service may not.
+    }
+  },
 }
 
 /** A file somebody named: it has to be there. */

@@ -1,5 +1,4 @@
 export { ByteBudget } from './budget.ts'
-export { SigningClock } from './clock.ts'
 export type { ClientSide, Talk } from './conversation.ts'
 export type { Exchange, Sink } from './exchange.ts'
 export { handle, type ProxyDependencies } from './flow.ts'

@@ -1,4 +1,5 @@
 export { canonicalHeaders, canonicalRequest, STREAMING_EVENTS, type CanonicalHeaders, type CanonicalInput } from './canonical.ts'
+export { SigningClock } from './clock.ts'
 export { amzDate } from './date.ts'
 export { canonicalPath, canonicalQuery, encodeUri, normalizePath, type Pair } from './encode.ts'
 export { SigV4Error, type SigningCode, type SigV4ErrorCode, type VerificationCode } from './error.ts'

@@ -3,6 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { egress } from '../../src/cli/egress.ts'
+import { readSetup } from '../../src/cli/setup.ts'
 import { secret } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
 import { JWT_SECRET } from '../kit/proxy.ts'
@@ -49,7 +51,6 @@ test('check --egress lists every host that the proxy can connect to', async () =
   ])
   assert.deepEqual((await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS__ENDPOINT: 'https://vpce.example', JWT__ISSUER: 'https://idp.example:8443/x' })).out, [
     'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
-    'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity',
     '169.254.169.254:80  AWS credentials of an instance',
     'idp.example:8443  issuer, and the host it names for its keys',
   ])
@@ -81,24 +82,43 @@ test('check tells of every issuer of a list what is wrong with its keys, prints 
   assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer, and the host it names for its keys', 'c.example:8443  keys of the issuer'])
 })
 
-test('check --egress lists who is asked for credentials, by the rules by which they are asked', async () => {
-  const hosts = async (env: Readonly<Record<string, string>>) => (await check(['--egress'], { ...GOOD, ...env })).out.filter((line) => line.includes('credentials')).map((line) => line.split(' ', 1)[0])
+test('check --egress lists who is asked for credentials, by the rules by which they are asked', () => {
+  const hosts = (given: Readonly<Record<string, string>>) => {
+    const env = { ...GOOD, HOME: '/nowhere', ...given }
+    const read = readSetup({}, { env, cwd: () => '/nowhere' })
+    if ('problems' in read) assert.fail(read.problems.join('\n'))
+    return egress(read.setup.config, env).filter(({ purpose }) => /credentials|tokens of/.test(purpose)).map(({ host }) => host)
+  }
   const METADATA = '169.254.169.254:80'
-  for (const [env, expected] of [
-    [{}, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
-    [{ AWS__REGION: 'cn-north-1' }, ['sts.cn-north-1.amazonaws.com.cn:443', METADATA]],
-    [{ AWS__FIPS: 'true' }, ['sts-fips.eu-central-1.amazonaws.com:443', METADATA]],
-    [{ AWS_ENDPOINT_URL_STS: 'https://sts.internal:8443' }, ['sts.internal:8443', METADATA]],
-    [{ AWS_ENDPOINT_URL_STS: '', AWS_EC2_METADATA_SERVICE_ENDPOINT: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
-    [{ AWS_ENDPOINT_URL_STS: 'sts.internal' }, [METADATA]],
-    [{ AWS_ENDPOINT_URL: 'https://all.internal' }, ['all.internal:443', METADATA]],
-    [{ AWS_EC2_METADATA_DISABLED: 'TRUE' }, ['sts.eu-central-1.amazonaws.com:443']],
-    [{ AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: 'IPv6' }, ['sts.eu-central-1.amazonaws.com:443', '[fd00:ec2::254]:80']],
-    [{ AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }, ['sts.eu-central-1.amazonaws.com:443', '169.254.170.2:80', METADATA]],
-    [{ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://elsewhere' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
-    [{ AWS_ACCESS_KEY_ID: 'a' }, ['sts.eu-central-1.amazonaws.com:443', METADATA]],
+  const STS = 'sts.eu-central-1.amazonaws.com:443'
+  const WEB = { AWS_WEB_IDENTITY_TOKEN_FILE: '/jwt', AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/irsa' }
+  const shared = join(folder, 'aws-profiles')
+  writeFileSync(shared, `[profile keys]\naws_access_key_id = a\n[profile role]\nrole_arn = r\nsource_profile = keys\n[profile task]\nrole_arn = r\ncredential_source = EcsContainer
+[profile instance]\nrole_arn = r\ncredential_source = Ec2InstanceMetadata\n[profile loop]\nrole_arn = r\nsource_profile = loop
+[profile sso]\nsso_session = s\nsso_account_id = 1\nsso_role_name = n\n[sso-session s]\nsso_region = eu-north-1\nsso_start_url = https://x\n`)
+  for (const [env, expected, more] of [
+    [{}, [METADATA]],
+    [WEB, [STS]],
+    [{ ...WEB, AWS__REGION: 'cn-north-1' }, ['sts.cn-north-1.amazonaws.com.cn:443']],
+    [{ ...WEB, AWS__FIPS: 'true' }, ['sts-fips.eu-central-1.amazonaws.com:443']],
+    [{ ...WEB, AWS__DUAL_STACK: 'true' }, ['sts.eu-central-1.api.aws:443']],
+    [{ ...WEB, AWS_ENDPOINT_URL_STS: 'https://sts.internal:8443' }, ['sts.internal:8443']],
+    [{ AWS_ENDPOINT_URL_STS: '', AWS_EC2_METADATA_SERVICE_ENDPOINT: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: '' }, [METADATA]],
+    [{ ...WEB, AWS_ENDPOINT_URL_STS: 'sts.internal' }, []],
+    [{ ...WEB, AWS_ENDPOINT_URL: 'https://all.internal' }, ['all.internal:443']],
+    [{ AWS_EC2_METADATA_DISABLED: 'TRUE' }, []],
+    [{ AWS_EC2_METADATA_SERVICE_ENDPOINT_MODE: 'IPv6' }, ['[fd00:ec2::254]:80']],
+    [{ AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }, ['169.254.170.2:80']],
+    [{ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://elsewhere' }, []],
+    [{ AWS_ACCESS_KEY_ID: 'a' }, [METADATA]],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'keys' }, []],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'role' }, [STS]],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'task' }, ['169.254.170.2:80', STS], { AWS_CONTAINER_CREDENTIALS_RELATIVE_URI: '/x' }],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'instance' }, [METADATA, STS]],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'sso' }, ['oidc.eu-north-1.amazonaws.com:443', 'portal.sso.eu-north-1.amazonaws.com:443']],
+    [{ AWS_CONFIG_FILE: shared, AWS_PROFILE: 'loop' }, []],
     [{ AWS__ACCESS_KEY_ID: 'a', AWS__SECRET_ACCESS_KEY: 'b' }, []],
-  ] as const) assert.deepEqual(await hosts(env), expected, JSON.stringify(env))
+  ] as const) assert.deepEqual(hosts({ ...env, ...more }), expected, JSON.stringify(env))
 })
 
 test('a region may stand in the profile; without any, or with files that cannot be read, check says what to set', async () => {
@@ -119,12 +139,11 @@ test('a region may stand in the profile; without any, or with files that cannot 
 test('check --egress lists the egress proxy, and which hosts are reached through it; no password is shown', async () => {
   const { code, out } = await check(['--egress', '--print'], { ...GOOD, AWS__PROXY_URL: `http://bastion:${secret('the password of the egress proxy', 'kit-pr0xy-word')}@proxy.example:3128` })
   assert.equal(code, 0)
-  assert.deepEqual(out.slice(-6), [
+  assert.deepEqual(out.slice(-5), [
     'proxy.example:3128  egress proxy',
     'bedrock-runtime.eu-central-1.amazonaws.com:443  Bedrock runtime (through the egress proxy)',
     'bedrock.eu-central-1.amazonaws.com:443  Bedrock control (through the egress proxy)',
     'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle (through the egress proxy)',
-    'sts.eu-central-1.amazonaws.com:443  AWS credentials by web identity (through the egress proxy)',
     '169.254.169.254:80  AWS credentials of an instance',
   ])
   assert.ok(out.includes('aws.proxy_url = [secret]  (AWS__PROXY_URL)'))

@@ -84,7 +84,8 @@ test('what is set up but broken ends the search: the next one would be another i
   const clock = new Clock()
   for (const [env, texts, code, last] of [
     [{ AWS_PROFILE: 'gone' }, {}, 'CREDENTIALS_INVALID', 'profile'],
-    [{}, { '/.aws/config': '[default]\nrole_arn = a\nsource_profile = b\n' }, 'CREDENTIALS_UNSUPPORTED', 'profile'],
+    [{}, { '/.aws/config': '[default]\nrole_arn = a\nsource_profile = b\n' }, 'CREDENTIALS_INVALID', 'profile'],
+    [{}, { '/.aws/config': '[default]\ncredential_process = helper\n' }, 'CREDENTIALS_UNSUPPORTED', 'profile'],
     [{}, { '/.aws/credentials': '[default]\naws_access_key_id = AKIA' }, 'CREDENTIALS_INVALID', 'profile'],
     [WEB, {}, 'CREDENTIALS_INVALID', 'web identity'],
     [{ AWS_CONTAINER_CREDENTIALS_FULL_URI: 'http://example.com/' }, {}, 'CREDENTIALS_INVALID', 'container'],

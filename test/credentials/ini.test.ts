@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type IniKind, parseIni } from '../../src/credentials/ini.ts'
-import { selectedProfile } from '../../src/credentials/profile.ts'
+import { selectedProfile } from '../../src/credentials/shared.ts'
 import { CredentialsError } from '../../src/credentials/source.ts'
 import { conformance, readJson } from '../kit/vectors.ts'
 import { world } from './kit.ts'

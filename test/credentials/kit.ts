@@ -5,6 +5,7 @@ import { after } from 'node:test'
 import { type ChainOptions, type Credentials, credentialChain, CredentialsError, type CredentialsErrorCode, type Files, type HostCredentials } from '../../src/credentials/index.ts'
 import type { HttpAnswer } from '../../src/credentials/http.ts'
 import type { World } from '../../src/credentials/world.ts'
+import { SigningClock, SigningKeys } from '../../src/sigv4/index.ts'
 import { createLog } from '../../src/log/index.ts'
 import { output } from '../kit/leaks.ts'
 
@@ -75,14 +76,16 @@ export interface Host extends Partial<ChainOptions> {
 /** The chain of a host that has what is given, and nothing else. It is closed when the file's tests are over. */
 export function chain({ texts = {}, clock = new Clock(), ...more }: Host = {}): HostCredentials {
   const log = createLog({ level: 'debug', format: 'json', nowMs: clock.nowMs, write: output })
-  const source = credentialChain({ env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, random: () => 0.5, log, nowMs: clock.nowMs, sleep: clock.sleep, ...more })
+  const source = credentialChain({ env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, random: () => 0.5, signing: signing(clock), log, nowMs: clock.nowMs, sleep: clock.sleep, ...more })
   after(() => source.close())
   return source
 }
 
+const signing = (clock: Clock) => ({ clock: new SigningClock(clock.nowMs), keys: new SigningKeys() })
+
 export function world({ texts = {}, ...more }: Partial<World> & { readonly texts?: Record<string, string> } = {}): World {
   const clock = new Clock()
-  return { env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, sleep: clock.sleep, random: () => 0.5, closing: new AbortController().signal, ...more }
+  return { signing: signing(clock), env: {}, configured: {}, region: 'us-east-1', files: disk(texts), http: unreachable, sleep: clock.sleep, random: () => 0.5, closing: new AbortController().signal, ...more }
 }
 
 /** The error a source fails with; whatever it says is checked for secrets at the end. */

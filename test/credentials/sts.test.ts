@@ -1,10 +1,15 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import type { HttpAnswer, HttpRequest } from '../../src/credentials/http.ts'
-import { fromWebIdentityEnvironment } from '../../src/credentials/sts.ts'
+import { assumeRole, fromWebIdentityEnvironment } from '../../src/credentials/sts.ts'
+import type { Credentials } from '../../src/credentials/source.ts'
 import type { World } from '../../src/credentials/world.ts'
+import { Secret } from '../../src/secret/index.ts'
+import { verifyRequest } from '../../src/sigv4/index.ts'
 import { secret } from '../kit/leaks.ts'
-import { failure, revealed, world } from './kit.ts'
+import { conformance, readJson } from '../kit/vectors.ts'
+import { failure, NOW, revealed, world } from './kit.ts'
 
 const TOKEN = secret('the web identity token', 'eyJ.web.identity')
 const ENV = { AWS_WEB_IDENTITY_TOKEN_FILE: '/token', AWS_ROLE_ARN: 'arn:aws:iam::111122223333:role/irsa' }
@@ -97,4 +102,63 @@ test('without both variables there is nothing to ask; a token file that is gone 
   assert.match((await failure(() => load({ env: { AWS_WEB_IDENTITY_TOKEN_FILE: '/gone' } }), 'CREDENTIALS_INVALID')).message, /ENOENT/)
   await failure(() => load({}, ' \n'), 'CREDENTIALS_INVALID')
   assert.equal(requests.length, 0)
+})
+
+const BASE: Credentials = { accessKeyId: 'AKIABASE', secretAccessKey: new Secret(secret('the secret of the base', 'basesecret')), sessionToken: new Secret('base-token') }
+const SESSION = { roleArn: 'arn:aws:iam::111122223333:role/bedrock-user', sessionName: 'alice@example.com', durationS: 3600 }
+
+/** The request, once its signature was found good by code that is not the signer's. */
+function verified({ method, url, headers, body = '' }: HttpRequest, nowMs = NOW) {
+  const received = { method, target: url.pathname, headers: Object.entries(headers), payloadHash: createHash('sha256').update(body).digest('hex') }
+  return verifyRequest(received, (id) => (id === 'AKIABASE' ? 'basesecret' : undefined), { nowMs, maxSkewMs: 300_000, region: 'us-east-1' })
+}
+
+conformance('bedrock-contract', (folder) => {
+  test('AssumeRole with tags and SourceIdentity is the form that the JS SDK sends', async () => {
+    const cases = readJson<{ aws_credential_provider_requests_js: { case: string; requests: { body: { utf8: string } }[] }[] }>(folder, 'client-requests.json').aws_credential_provider_requests_js
+    const sdk = cases.find(({ case: name }) => name.startsWith('AssumeRole with tags'))!.requests[0]!.body.utf8
+    const { requests, http } = answering({ body: ANSWER })
+    await assumeRole(world({ http }), { ...SESSION, sourceIdentity: 'alice@example.com', tags: [['team', 'ml platform'], ['sub', '00u1/ab:c']] }, BASE)
+    // We send neither session policies nor transitive tags.
+    assert.equal(requests[0]!.body, sdk.replace(/&PolicyArns[^&]*&Policy=[^&]*/, '').replace(/&TransitiveTagKeys[^&]*/, ''))
+  })
+})
+
+function answering(...answers: readonly Partial<HttpAnswer>[]) {
+  const requests: HttpRequest[] = []
+  return { requests, http: async (request: HttpRequest): Promise<HttpAnswer> => ({ status: 200, body: ANSWER, ...answers[Math.min(requests.push(request), answers.length) - 1] }) }
+}
+
+test('AssumeRole is signed for sts with the credentials of who asks', async () => {
+  const { requests, http } = answering({})
+  assert.equal((await assumeRole(world({ http }), { ...SESSION, externalId: "it's" }, BASE)).accessKeyId, 'ASIASTS')
+  const { sessionToken, service } = verified(requests[0]!)
+  assert.deepEqual([sessionToken, service], ['base-token', 'sts'])
+  assert.ok(requests[0]!.body!.endsWith('&ExternalId=it%27s'))
+})
+
+test('a clock that STS finds wrong is set, and the request signed once more', async () => {
+  const date = new Date(NOW + 3_600_000).toUTCString()
+  const { requests, http } = answering({ ...refusal('SignatureDoesNotMatch', 403), date }, {})
+  assert.equal((await assumeRole(world({ http }), SESSION, BASE)).accessKeyId, 'ASIASTS')
+  verified(requests[1]!, NOW + 3_600_000)
+  const stubborn = answering({ ...refusal('SignatureDoesNotMatch', 403), date })
+  assert.match((await failure(() => assumeRole(world({ http: stubborn.http }), SESSION, BASE), 'CREDENTIALS_REFUSED')).message, /^STS refused the role \(SignatureDoesNotMatch\)$/)
+  assert.equal(stubborn.requests.length, 2)
+})
+
+test('the endpoint of a profile counts after that of the environment, and can be ignored', async () => {
+  const config = '[default]\nendpoint_url = https://all.example\nservices = s\n[services s]\nsts =\n  endpoint_url = https://sts.example\nsso =\n  endpoint_url = https://sso.example\n'
+  for (const [text, env, host] of [
+    [config, {}, 'sts.example'],
+    [config, { AWS_ENDPOINT_URL: 'https://env.example' }, 'env.example'],
+    [config, { AWS_IGNORE_CONFIGURED_ENDPOINT_URLS: 'true' }, 'sts.us-east-1.amazonaws.com'],
+    [config.replace('services = s', 'ignore_configured_endpoint_urls = true'), {}, 'sts.us-east-1.amazonaws.com'],
+    [config.replace('services = s', ''), {}, 'all.example'],
+    [config.replace('services = s', 'services = gone'), {}, 'all.example'],
+  ] as const) {
+    const { requests, http } = answering({})
+    await assumeRole(world({ http, env, texts: { '/.aws/config': text } }), SESSION, BASE)
+    assert.equal(requests[0]!.url.host, host)
+  }
 })

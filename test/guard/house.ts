@@ -14,7 +14,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     toml: '', yaml: '', resp: '', prometheus: '', partition: '',
   },
   {
-    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'fs http https timers/promises tls types:stream',
+    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'child_process crypto fs http https timers/promises tls types:stream',
     upstream: 'dns/promises http http2 net tls', limits: 'fs path zlib', policy: '', audit: 'crypto fs', usage: '', sso: '',
   },
   { proxy: 'crypto types:http types:stream' },
