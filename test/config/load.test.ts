@@ -104,6 +104,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.control_endpoint': ['https://c', 'https://c', 'https://c'],
   'aws.mantle_endpoint': ['https://m', 'https://m', 'https://m'],
   'aws.fips': [false, 'false', false],
+  'aws.allow_credential_process': [true, 'true', true],
   'aws.dual_stack': [false, 'false', false],
   'aws.ca_file': ['../ca', '../ca', '/ca'],
   'aws.profile': ['team/x', 'team/x', 'team/x'],
