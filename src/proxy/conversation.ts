@@ -67,6 +67,8 @@ export interface ConversationParts {
   readonly timers: ConversationTimers
   readonly live: LiveAnswers
   readonly traffic: Traffic
+  /** Told when the head of AWS's answer is here. */
+  readonly onAnswer: () => void
 }
 
 /**
@@ -103,12 +105,12 @@ class Conversation {
     this.#parts = parts
     this.#resolve = resolve
     this.#reject = reject
+    this.#session = open(this.#fromAws)
+    this.#client = join(this.#fromClient)
     this.#silence = setTimeout(() => this.#clientSilent(), timers.clientIdleMs)
     this.#cap = setTimeout(() => this.#fail('SESSION_TOO_LONG'), timers.sessionMs)
     live.add(this.#fail, caller)
     exchange.onGone = () => this.#clientGone()
-    this.#session = open(this.#fromAws)
-    this.#client = join(this.#fromClient)
   }
 
   readonly #fromClient: Talk = {
@@ -139,10 +141,12 @@ class Conversation {
   readonly #fromAws: SessionListener = {
     accepted: (fields) => {
       this.#accepted = true
+      this.#parts.onAnswer()
       this.#awsRequestId = fieldOf(fields, 'x-amzn-requestid')
       this.#client.accepted(answerFields(fields))
     },
     refused: (refusal) => {
+      this.#parts.onAnswer()
       this.#letGo()
       this.#resolve(refusal)
     },

@@ -20,6 +20,8 @@ export interface ConversationDependencies extends CallDependencies {
   /** How long a client may neither send nor take a byte. */
   readonly clientIdleMs: number
   readonly live: LiveAnswers
+  /** Asked every time: a token that was good can be revoked. */
+  readonly revoked: (caller: Caller) => boolean
 }
 
 /** AWS ends a session itself, with words that clients know; ours is for the one it forgets. */
@@ -30,22 +32,23 @@ const GRACE_MS = 30_000
  * of either side reach the other the moment they come.
  *
  * @param traffic - Counts what goes each way.
- * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
+ * @param onAnswer - Told when the head of AWS's answer is here.
+ * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
  * @throws UpstreamError - for the road.
  */
-export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic): Promise<Passage> {
+export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic, onAnswer: () => void): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
   const credentials = await lastingCredentials(house)
   const endpoint = house.endpoints.runtime
   const socket = await house.client.connect(endpoint, 'h2')
-  if (exchange.gone) {
+  if (exchange.gone || house.revoked(caller)) {
     socket.destroy()
-    throw new Refusal('CLIENT_GONE')
+    throw new Refusal(exchange.gone ? 'CLIENT_GONE' : 'TOKEN_REVOKED')
   }
   const signedMs = house.clock.nowMs()
   const request = signedRequest(route, fields, credentials, house)
   const outcome = await joinSides({
-    exchange, caller, traffic, live: house.live, operation: route.operation,
+    exchange, caller, traffic, onAnswer, live: house.live, operation: route.operation,
     open: (listener) => house.client.open(socket, endpoint, request, listener),
     join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
@@ -91,6 +94,8 @@ async function passOn({ status, fields, body }: SessionRefusal, exchange: Exchan
     await house.credentials.renew(credentials)
     throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
   }
-  exchange.answer(status, answerFields(fields), body)
+  // Over HTTP/2 it need not say its length; over HTTP/1.1 a client that is still sending would wait for more.
+  const others = answerFields(fields).filter((_, i, all) => !/^content-length$/i.test(all[i & ~1]!))
+  exchange.answer(status, [...others, 'Content-Length', String(body.length)], body)
   return { status, bytes: body.length, awsRequestId: fieldOf(fields, 'x-amzn-requestid'), failure: undefined }
 }

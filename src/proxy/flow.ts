@@ -18,8 +18,6 @@ import { findRoute, type Route } from './route.ts'
 export interface ProxyDependencies extends ConversationDependencies {
   readonly authenticator: Authenticator
   readonly health: AwsHealth
-  /** Asked every time: a token that was good can be revoked. */
-  readonly revoked: (caller: Caller) => boolean
   readonly budget: ByteBudget
   readonly maxBodyBytes: number
   /** Prefix of every path; it ends here. */
@@ -85,7 +83,8 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   if (!(may instanceof Promise ? await may : may)) throw new Refusal('AUDIT_UNAVAILABLE')
   if (route.operation.answer === 'conversation') {
     story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
-    story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic)
+    story.sentMs = house.nowMs()
+    story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
     return
   }
 

@@ -96,6 +96,24 @@ for (const protocol of PROTOCOLS) {
     speaker.leave()
   })
 
+  test(`an AWS that nobody finds is 503, over ${protocol}`, async () => {
+    const nowhere = await proxyWith({ AWS__ENDPOINT: 'http://127.0.0.1:1' })
+    const line = nowhere.nextRequestLine()
+    const speaker = new Speaker(protocol, nowhere.port)
+    speaker.say('hello')
+    assert.equal(await speaker.status, 503)
+    assert.deepEqual(await outcome(line), { status: 503, failed: 'upstream', error: 'UPSTREAM_UNREACHABLE' })
+    speaker.leave()
+  })
+
+  test(`an error of AWS says how long it is, for a client that is still sending, over ${protocol}`, async () => {
+    bedrock.converse = (heard) => heard.refuse(400, 'ValidationException', 'no')
+    const speaker = open()
+    assert.equal(await speaker.status, 400)
+    assert.equal(speaker.headers['content-length'], String('{"message":"no"}'.length))
+    speaker.leave()
+  })
+
   for (const phase of ['awaits AWS', 'talks', 'only listens'] as const) {
     test(`a client that leaves while it ${phase} ends the session, over ${protocol}`, async () => {
       bedrock.converse = (heard) => { if (phase !== 'awaits AWS') heard.accept() }

@@ -85,7 +85,7 @@ test('a session that AWS does not end is ended, with the exception that AWS woul
       listener = given
       return session
     },
-    join: () => client, timers: { clientIdleMs: 60_000, sessionMs: 50 }, traffic: { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 },
+    join: () => client, timers: { clientIdleMs: 60_000, sessionMs: 50 }, traffic: { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }, onAnswer: () => undefined,
   })
   listener.accepted([])
   assert.deepEqual(await outcome, { status: 200, bytes: 0, awsRequestId: undefined, failure: 'SESSION_TOO_LONG' })
