@@ -3,13 +3,14 @@ import { HttpError } from './errors.ts'
 /** More header lines than any client of ours sends; Node 20 silently drops lines past about 1,000, so the count is ours to check. */
 export const MAX_HEADER_LINES = 200
 
-/** What becomes of a request header: `end` at this hop, `credential` and `dropped` never go up, `forward` does. */
-type Fate = 'forward' | 'end' | 'credential' | 'dropped'
+/** What becomes of a request header: `end` at this hop and `dropped` never go up, `forward` does. */
+type Fate = 'forward' | 'end' | 'dropped'
 
 const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
   // RFC 9110 §7.6.1 and the older fields it names.
   ...names('end', 'connection keep-alive proxy-connection te trailer transfer-encoding upgrade http2-settings'),
-  ...names('credential', 'authorization x-api-key cookie proxy-authorization'),
+  // Credentials, by the names that clients and gateways have for them.
+  ...names('dropped', 'authorization x-api-key api-key x-auth-token cookie proxy-authorization'),
   // Host and Content-Length are set anew. Answers are asked for uncompressed, because their token counts are read.
   ...names('dropped', 'host content-length expect accept-encoding via forwarded origin referer'),
   // AWS writes this one into its own logs: only the proxy may say who called.
@@ -17,7 +18,10 @@ const FATES: ReadonlyMap<string, Fate> = new Map<string, Fate>([
 ])
 
 /** Families of headers that never go up: signatures and SDK bookkeeping, claims of front proxies, browser and client brands. */
-const DROPPED_PREFIXES = ['x-amz-', 'amz-sdk-', 'x-amzn-oidc-', 'x-auth-request-', 'x-forwarded-', 'x-stainless-', 'sec-', 'proxy-']
+const DROPPED_PREFIXES = [
+  'x-amz-', 'amz-sdk-', 'x-amzn-oidc-', 'x-auth-request-', 'x-ms-token-', 'x-goog-authenticated-user-', 'x-original-', 'x-forwarded-',
+  'x-stainless-', 'sec-', 'proxy-',
+]
 const DROPPED_SUFFIX = '-jwt-assertion'
 
 /** RFC 9110 §5.3: fields that are no lists. A second line is an attempt to be read differently by two parsers. */

@@ -18,7 +18,8 @@ test('requestFields() forwards what AWS may see, in order, with lower-case names
 test('requestFields() lets no credential, signature, front-proxy claim or hop-by-hop field through', () => {
   const never = [
     'Authorization', 'X-Api-Key', 'Cookie', 'Proxy-Authorization', 'X-Amz-Date', 'X-Amz-Security-Token', 'x-amz-content-sha256', 'Amz-Sdk-Request',
-    'x-amzn-oidc-data', 'cf-access-jwt-assertion', 'X-Goog-IAP-JWT-Assertion', 'x-auth-request-email', 'X-Forwarded-For', 'Forwarded', 'Via', 'Expect',
+    'x-amzn-oidc-data', 'cf-access-jwt-assertion', 'X-Goog-IAP-JWT-Assertion', 'Api-Key', 'X-Auth-Token', 'X-Ms-Token-Aad-Id-Token', 'X-Goog-Authenticated-User-Email',
+    'X-Original-URL', 'X-Original-Forwarded-For', 'x-auth-request-email', 'X-Forwarded-For', 'Forwarded', 'Via', 'Expect',
     'TE', 'Trailer', 'Accept-Encoding', 'Origin', 'Referer', 'Sec-Fetch-Mode', 'X-Stainless-Lang', 'X-Amzn-Bedrock-Request-Metadata', 'Keep-Alive',
     'Proxy-Connection', 'Upgrade', 'Content-Length', 'HTTP2-Settings', 'Content_Type', 'Transfer_Encoding',
   ]

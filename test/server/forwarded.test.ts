@@ -39,7 +39,8 @@ describe('header lines', { concurrency: true }, () => {
   for (const line of [
     'X-Api-Key: {TOKEN}', 'Cookie: session=1', 'Proxy-Authorization: Basic dTpw', 'X-Amz-Security-Token: {TOKEN}', 'X-Amz-Date: 19700101T000000Z',
     'X-Amz-Content-Sha256: UNSIGNED-PAYLOAD', 'X-Amz-Target: Other.Operation', 'X-Amz-Expires: 1', 'amz-sdk-invocation-id: 1', 'amz-sdk-request: attempt=1',
-    'X-Amzn-Bedrock-Request-Metadata: {"user":"mallory"}', 'X-Amzn-Oidc-Data: a.b.c', 'Cf-Access-Jwt-Assertion: a.b.c', 'X-Auth-Request-User: mallory',
+    'X-Amzn-Bedrock-Request-Metadata: {"user":"mallory"}', 'X-Amzn-Oidc-Data: a.b.c', 'Cf-Access-Jwt-Assertion: a.b.c', 'Api-Key: {TOKEN}', 'X-Auth-Token: {TOKEN}', 'X-Ms-Token-Aad-Access-Token: {TOKEN}',
+    'X-Goog-Authenticated-User-Email: mallory', 'X-Goog-IAP-JWT-Assertion: a.b.c', 'X-Original-URL: /admin', 'X-Auth-Request-User: mallory',
     'X-Forwarded-For: 203.0.113.9', 'X-Forwarded-Host: evil.example', 'X-Forwarded-Proto: https', 'X-Forwarded-Uri: /health', 'Forwarded: for=203.0.113.9',
     'Via: 1.1 evil', 'Accept-Encoding: gzip, br', 'Origin: http://evil.example', 'Referer: http://evil.example/', 'Sec-Fetch-Mode: cors',
     'X-Stainless-Lang: js', 'TE: trailers', 'Trailer: X-Late', 'Keep-Alive: timeout=99', 'Proxy-Connection: keep-alive', 'Upgrade: h2c', 'HTTP2-Settings: AAMAAABkAAQAAP__',
