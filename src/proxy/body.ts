@@ -158,6 +158,9 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       clearTimeout(hold)
       body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
     }
+    // A body of nothing ends before anybody reads it, and who left while we waited tells it no more.
+    if (body.readableEnded) return onEnd()
+    if (body.destroyed) return onCut()
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }
