@@ -4,9 +4,9 @@ import type { Caller } from '../identity/index.ts'
 import { UpstreamError } from '../upstream/index.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
-import type { LiveAnswers } from './live.ts'
+import type { EndCode, LiveAnswers } from './live.ts'
 import { exceptionType } from './operations.ts'
-import { PROBLEMS, type ProblemCode } from './problem.ts'
+import { PROBLEMS, type ProblemCode, Refusal } from './problem.ts'
 import type { Route } from './route.ts'
 import { PlainView, SseView, type StreamView } from './sse.ts'
 
@@ -78,7 +78,7 @@ class Relay {
       this.#bytes = held.length
       return this.#settle(undefined)
     }
-    this.#live.add(this.#fail, this.#caller)
+    this.#live.add(this.#end, this.#caller)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     // It may have broken off between its head and now: then no event will tell.
@@ -143,9 +143,19 @@ class Relay {
   #broken(error: UpstreamError): void {
     if (this.#settled) return
     if (this.#sink !== undefined) return this.#fail(error.code)
+    this.#refuse(error)
+  }
+
+  #refuse(error: Error): void {
     this.#letGo()
     this.#message.destroy()
     this.#reject(error)
+  }
+
+  /** Ends it for a reason of ours: by a status, where nothing of it has reached the client. */
+  readonly #end = (code: EndCode): void => {
+    if (this.#sink !== undefined) this.#fail(code)
+    else if (!this.#settled) this.#refuse(new Refusal(code))
   }
 
   /** Ends an answer that has begun: with an exception that the operation's clients know, else so that none takes it for complete. */
@@ -173,7 +183,7 @@ class Relay {
   #letGo(): void {
     this.#settled = true
     clearTimeout(this.#stall)
-    this.#live.delete(this.#fail)
+    this.#live.delete(this.#end)
   }
 }
 

@@ -11,7 +11,7 @@ import { test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { Splitter, stringHeader } from '../../src/eventstream/index.ts'
 import { plainAnswer } from '../kit/bedrock.ts'
-import { ask } from '../kit/client.ts'
+import { ask, PROTOCOLS } from '../kit/client.ts'
 import { authorization, bedrock, beginStreams, HELLO, serve, STREAM } from './kit.ts'
 
 test('SIGTERM during 50 streams of both protocols: all 50 complete, then the program ends with 0', async () => {
@@ -178,5 +178,24 @@ function refusedConnection(port: number): Promise<void> {
       connect(port, '127.0.0.1', function connected(this: Socket) { this.destroy(); setImmediate(attempt) }).on('error', () => resolve())
     }
     attempt()
+  })
+}
+
+for (const protocol of PROTOCOLS) {
+  test(`a whole answer of which nothing has come when the drain is over is answered 503 over ${protocol}`, async () => {
+    const program = serve({ SERVER__DRAIN_TIMEOUT: '1s' })
+    const port = await program.port()
+    const begun = new Promise<void>((resolve) => {
+      bedrock.script = (_seen, response) => {
+        response.writeHead(200, { 'Content-Length': '10' }).flushHeaders()
+        resolve()
+      }
+    })
+    const answer = ask(protocol, port, '/model/x/invoke', { headers: { authorization: authorization() }, body: '{}' })
+    await begun
+    program.child.kill('SIGTERM')
+    const { status, headers } = await answer
+    assert.deepEqual([status, headers['retry-after']], [503, '1'])
+    assert.equal(await program.ended(), 0)
   })
 }
