@@ -107,10 +107,10 @@ export function after(delayMs: number, run: () => void): () => void {
   return () => clearTimeout(timer)
 }
 
-function doorOptions({ config: { server }, tls }: Setup) {
+function doorOptions({ config: { bidirectional, server }, tls }: Setup) {
   return {
     host: server.host, port: server.port, tls, trustedProxies: server.trusted_proxies.map((text) => parseNetwork(text)!), maxHeaderBytes: server.max_header, maxConnections: server.max_connections,
-    headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive, idleMs: server.timeouts.idle,
+    headerMs: server.timeouts.header, keepAliveMs: server.timeouts.keep_alive, idleMs: server.timeouts.idle, pingMs: bidirectional.ping_interval,
   }
 }
 

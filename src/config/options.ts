@@ -185,6 +185,9 @@ const bidirectional = {
   'bidirectional.session_timeout': { kind: duration('1s', '1h'), default: '8m', reload: 'restart',
     text: 'How long AWS lets a session last; credentials are renewed that would not last as long, and a session that AWS has not ended 30s later ends.',
     wrong: 'Shorter than the sessions of AWS: conversations are cut.' },
+  'bidirectional.ping_interval': { kind: duration('50ms', '10m'), default: '20s', reload: 'restart',
+    text: 'How often a client on a WebSocket is asked whether it is still there; one that says nothing until the next time is let go.',
+    wrong: 'Longer than the idle timeout of a load balancer in front: quiet conversations are cut.' },
 } as const satisfies Options
 
 const effect = choice('allow', 'deny')

@@ -13,6 +13,7 @@ export type HttpErrorCode =
   | 'HTTP_NO_TOKEN'
   | 'HTTP_MALFORMED_TOKEN'
   | 'HTTP_TWO_TOKENS'
+  | 'HTTP_LONE_BEARER'
 
 export class HttpError extends Error {
   override readonly name = 'HttpError'

@@ -1,4 +1,4 @@
-export { presentedToken } from './bearer.ts'
+export { presentedToken, SUBPROTOCOL } from './bearer.ts'
 export { HttpError, type HttpErrorCode } from './errors.ts'
 export { type Network, parseNetwork, sourceOf } from './forwarded.ts'
 export { isSigned, MAX_HEADER_LINES, type RequestFields, requestFields, responseFields } from './headers.ts'

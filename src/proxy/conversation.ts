@@ -37,7 +37,7 @@ export interface Talk {
   /** A sign of life that is no event, such as a pong. */
   alive(): void
   /** What the client sent cannot be read. */
-  broken(code: 'BAD_EVENT' | 'BODY_INCOMPLETE'): void
+  broken(code: 'BAD_EVENT' | 'BODY_INCOMPLETE' | 'BODY_TOO_LARGE'): void
 }
 
 /** What went each way so far. */

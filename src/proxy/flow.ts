@@ -70,6 +70,8 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const fields = requestFields(exchange.fields, exchange.protocol)
   story.session = fields.get('x-claude-code-session-id')
   const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
+  const isWebSocket = exchange.join !== undefined
+  if (isWebSocket !== (route.operation.webSocket === true)) throw new Refusal(isWebSocket ? 'NO_WEBSOCKET' : 'UPGRADE_REQUIRED')
   const caller = authenticate(fields, house.authenticator, house.nowMs())
   story.caller = caller instanceof Promise ? await caller : caller
   if (house.revoked(story.caller)) throw new Refusal('TOKEN_REVOKED')

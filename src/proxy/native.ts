@@ -60,14 +60,10 @@ export class NativeSide implements ClientSide {
 
   #take(frame: Frame): void {
     if (this.#ended) return this.#talk.broken('BAD_EVENT')
-    if (!frame.headers.has(':chunk-signature')) return this.#talk.event(frame.bytes)
-    const { payload } = frame
-    // The last message of a signed stream holds nothing.
-    this.#ended = payload.length === 0
-    if (this.#ended) return this.#talk.end()
-    // Its own CRCs too: AWS is not sent what it cannot read.
-    decodeMessage(payload)
-    this.#talk.event(payload)
+    const event = unwrap(frame)
+    this.#ended = event === undefined
+    if (event === undefined) this.#talk.end()
+    else this.#talk.event(event)
   }
 
   readonly #onEnd = (): void => {
@@ -78,4 +74,18 @@ export class NativeSide implements ClientSide {
       this.#talk.broken('BODY_INCOMPLETE')
     }
   }
+}
+
+/**
+ * The event in a client's message, encoded: within the signed message that the AWS SDKs put around it, or on its own.
+ *
+ * @returns `undefined` for the last message of a signed stream, which holds nothing.
+ * @throws EventStreamError - where the signed message holds something else.
+ */
+export function unwrap({ headers, payload, bytes }: Frame): Buffer | undefined {
+  if (!headers.has(':chunk-signature')) return bytes
+  if (payload.length === 0) return undefined
+  // Its own CRCs too: AWS is not sent what it cannot read.
+  decodeMessage(payload)
+  return payload
 }

@@ -3,7 +3,8 @@ import { type AnswerKind, type Operation, OPERATIONS } from './operations.ts'
 /** The door as an OpenAPI 3.1 document, made from the table of operations. Bodies are AWS's and described by AWS. */
 export function openApi(): object {
   const paths: Record<string, Record<string, object>> = {}
-  for (const operation of OPERATIONS) {
+  // OpenAPI has no words for WebSockets.
+  for (const operation of OPERATIONS.filter(({ webSocket }) => webSocket === undefined)) {
     // A path template knows no label that goes on over slashes.
     const path = operation.path.replace('+}', '}')
     paths[path] = { ...paths[path], [operation.method.toLowerCase()]: described(operation, path) }

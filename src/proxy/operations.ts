@@ -22,6 +22,8 @@ export interface Operation {
   readonly base64Body?: true
   /** Where streams cannot just end. */
   readonly exceptions?: Exceptions
+  /** Whether it is a WebSocket here; upstream it is what another row says. */
+  readonly webSocket?: true
   /** The path as the upstream knows it, where that differs. */
   readonly upstreamPath?: string
   /** Whose words our own errors speak. */
@@ -44,6 +46,7 @@ export const OPERATIONS: readonly Operation[] = [
   { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole' },
   { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS },
   { name: 'InvokeModelWithBidirectionalStream', method: 'POST', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS },
+  { name: 'InvokeModelWithBidirectionalStream', method: 'GET', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, webSocket: true },
   { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole' },
   { name: 'ConverseStream', method: 'POST', path: '/model/{modelId}/converse-stream', service: 'runtime', answer: 'eventstream', exceptions: CONVERSE_EXCEPTIONS },
   { name: 'CountTokens', method: 'POST', path: '/model/{modelId}/count-tokens', service: 'runtime', answer: 'whole', base64Body: true },

@@ -1,5 +1,6 @@
 import { HttpError, type HttpErrorCode } from '../http/index.ts'
 import { UpstreamError, type UpstreamErrorCode } from '../upstream/index.ts'
+import { type HandshakeErrorCode, VERSION } from '../websocket/index.ts'
 
 /** Refusals that arise in the story of a request itself. */
 export type RefusalCode =
@@ -14,6 +15,8 @@ export type RefusalCode =
   | 'BODY_TIMEOUT'
   | 'BODY_INCOMPLETE'
   | 'BAD_EVENT'
+  | 'NO_WEBSOCKET'
+  | 'UPGRADE_REQUIRED'
   | 'EXPECTATION_UNKNOWN'
   | 'UNREADABLE'
   | 'HEAD_TIMEOUT'
@@ -27,7 +30,7 @@ export type RefusalCode =
   | 'CLIENT_GONE'
   | 'INTERNAL'
 
-export type ProblemCode = RefusalCode | HttpErrorCode | UpstreamErrorCode
+export type ProblemCode = RefusalCode | HttpErrorCode | HandshakeErrorCode | UpstreamErrorCode
 
 /** Who could have done better: it goes into the log with each failure. */
 export type Culprit = 'client' | 'proxy' | 'upstream'
@@ -42,6 +45,8 @@ export interface Problem {
   readonly final?: true
   readonly challenge?: true
   readonly retryAfterS?: number
+  /** Further header lines, as flat name, value pairs. */
+  readonly fields?: readonly string[]
 }
 
 /** Thrown by a step of the story. `detail` is for the log only: it never reaches the client. */
@@ -89,6 +94,17 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   HTTP_CONNECTION_NAMES: validation('The Connection header names a header that it cannot.'),
   HTTP_TWO_TOKENS: validation('The request carries two different tokens.'),
   HTTP_TOO_MANY_HEADERS: { ...validation('The request has too many or too large headers.'), status: 431 },
+  HTTP_LONE_BEARER: validation('Beside the subprotocol "bearer.<token>" the subprotocol "bedrock" must be offered.'),
+  WEBSOCKET_METHOD: { status: 405, type: 'UnknownOperationException', message: 'A WebSocket is opened by GET.', culprit: 'client', fields: ['Allow', 'GET'] },
+  WEBSOCKET_HTTP_VERSION: validation('A WebSocket is opened on HTTP/1.1.'),
+  WEBSOCKET_HOST: validation('The Host header is missing or given twice.'),
+  WEBSOCKET_UPGRADE: validation('A connection can be upgraded to "websocket" only.'),
+  WEBSOCKET_BODY: validation('A request that opens a WebSocket has no body.'),
+  WEBSOCKET_KEY: validation('Sec-WebSocket-Key is not 16 bytes in base64.'),
+  WEBSOCKET_NO_VERSION: { ...validation('Sec-WebSocket-Version is missing.'), fields: ['Sec-WebSocket-Version', VERSION] },
+  // RFC 6455 §4.4.
+  WEBSOCKET_VERSION: { ...validation('Only version 13 of the WebSocket protocol is spoken.'), status: 426, fields: ['Upgrade', 'websocket', 'Sec-WebSocket-Version', VERSION] },
+  WEBSOCKET_PROTOCOL: validation('Sec-WebSocket-Protocol is not a list of different tokens.'),
   UNKNOWN_OPERATION: { status: 404, type: 'UnknownOperationException', message: 'There is no such operation.', culprit: 'client' },
   UNKNOWN_METHOD: { status: 405, type: 'UnknownOperationException', message: 'The operation does not know this method.', culprit: 'client' },
   UNREADABLE: validation('The request could not be read.'),
@@ -98,6 +114,9 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   BODY_NOT_ALLOWED: validation('The operation takes no request body.'),
   BODY_INCOMPLETE: validation('The request body ended early.'),
   BAD_EVENT: validation('The request body is not a stream of events.'),
+  NO_WEBSOCKET: validation('The operation is not a WebSocket.'),
+  // RFC 9110 §15.5.22.
+  UPGRADE_REQUIRED: { ...validation('With this method the operation is a WebSocket.'), status: 426, fields: ['Upgrade', 'websocket'] },
   // Any other 403 is tried again for minutes by Claude Code.
   MODEL_NOT_ALLOWED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
   BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
@@ -151,6 +170,7 @@ export function problemAnswer(problem: Problem, requestId: string, more: { allow
   if (problem.final === true) fields.push('x-should-retry', 'false')
   if (problem.retryAfterS !== undefined) fields.push('Retry-After', String(problem.retryAfterS))
   if (more.allow !== undefined) fields.push('Allow', more.allow)
+  if (problem.fields !== undefined) fields.push(...problem.fields)
   return { fields, body }
 }
 

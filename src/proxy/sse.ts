@@ -1,4 +1,5 @@
-import { encodeMessage, exceptionMessage, type Frame, FrameCursor, Splitter, stringHeader } from '../eventstream/index.ts'
+import { encodeMessage, exceptionMessage, type Frame, FrameCursor, Splitter } from '../eventstream/index.ts'
+import { member, readFrame } from './said.ts'
 
 /** How the answer of a streaming operation reaches the client, and how it can end when it must not end well. */
 export interface StreamView {
@@ -53,21 +54,12 @@ export class SseView implements StreamView {
   }
 }
 
-function serverSentEvent({ headers, payload }: Frame): string {
-  const text = payload.toString('utf8')
-  const messageType = stringHeader(headers, ':message-type')
-  if (messageType === 'exception') return errorEvent(stringHeader(headers, ':exception-type') ?? 'unknown', messageOf(text))
-  if (messageType === 'error') return errorEvent(stringHeader(headers, ':error-code') ?? 'unknown', stringHeader(headers, ':error-message') ?? '')
-  const eventType = stringHeader(headers, ':event-type') ?? 'message'
-  return eventType === 'chunk' ? chunkEvent(text) : event(eventType, text)
-}
-
-/** An Invoke chunk carries the model's own event as base64: that is what is shown, under its own name. */
-function chunkEvent(payload: string): string {
-  const bytes = member(payload, 'bytes')
-  if (bytes === undefined) return event('chunk', payload)
-  const inner = Buffer.from(bytes, 'base64').toString('utf8')
-  return event(member(inner, 'type') ?? 'chunk', inner)
+/** Of an Invoke chunk the model's own event is shown, under its own name. */
+function serverSentEvent(frame: Frame): string {
+  const said = readFrame(frame)
+  if (said.kind === 'exception') return errorEvent(said.type, said.message)
+  if (said.kind === 'event') return event(said.type, said.payload.toString('utf8'))
+  return event(member(said.event, 'type') ?? 'chunk', said.event.toString('utf8'))
 }
 
 function errorEvent(type: string, message: string): string {
@@ -77,17 +69,4 @@ function errorEvent(type: string, message: string): string {
 // WHATWG HTML §9.2.6: a field ends at any line break, so a name has none and each line of data gets a field of its own.
 function event(name: string, data: string): string {
   return `event: ${name.replace(/[\r\n]/g, ' ')}\n${data.split(/\r\n|\r|\n/).map((line) => `data: ${line}\n`).join('')}\n`
-}
-
-const messageOf = (json: string): string => member(json, 'message') ?? member(json, 'Message') ?? ''
-
-/** A string member of a JSON object; `undefined` where the text is anything else. */
-function member(json: string, name: string): string | undefined {
-  try {
-    const value: unknown = JSON.parse(json)
-    const found = typeof value === 'object' && value !== null && Object.hasOwn(value, name) ? (value as Record<string, unknown>)[name] : undefined
-    return typeof found === 'string' ? found : undefined
-  } catch {
-    return undefined
-  }
 }

@@ -14,6 +14,7 @@ import { addressOf, refuse, refuseBroken, refuseConnection, reportBroken } from 
 import { keepSession } from './session.ts'
 import { sniff } from './sniff.ts'
 import type { Terms } from './terms.ts'
+import { upgrade } from './upgrade.ts'
 
 export interface DoorOptions {
   readonly host: string
@@ -27,6 +28,8 @@ export interface DoorOptions {
   readonly keepAliveMs: number
   /** How long a client may leave untaken what is left of an answer. */
   readonly idleMs: number
+  /** How often a client on a WebSocket is asked whether it is still there. */
+  readonly pingMs: number
 }
 
 /** What happens to each request, whichever protocol brought it. */
@@ -48,6 +51,8 @@ export class Door {
   readonly #log: Log
   readonly #h1: Server
   readonly #h2: Http2Server
+  /** The listener by which the http(s) server takes connections. */
+  readonly #serveH1: (socket: Socket) => void
   /** Every connection, from its first moment: the http server itself does not know one before its first request. */
   readonly #sockets = new Set<Socket>()
   /** Sessions of HTTP/2 by their sockets, which outlive them while the client does not close its side. */
@@ -58,10 +63,10 @@ export class Door {
   constructor(options: DoorOptions, log: Log, handler: Handler) {
     this.#options = options
     this.#log = log
-    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, lastAnswer: () => this.#draining }
+    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, pingMs: options.pingMs, lastAnswer: () => this.#draining }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
-    this.#takeOver()
+    this.#serveH1 = this.#takeOver()
   }
 
   /** Starts to listen; the port that was given by the system where 0 was asked for. */
@@ -136,6 +141,7 @@ export class Door {
     server.on('checkContinue', (request, response) => inTurn(response, log, () => handler(exchange(request, response, true))))
     server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN', log))
     server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, log))
+    server.on('upgrade', (request, socket: Socket, head) => upgrade(request, socket, head, this.#terms, log, handler, this.#serveH1))
     server.on('connect', ({ method, rawHeaders }, socket: Socket) => {
       refuseConnection(socket, 'UNKNOWN_METHOD', log, { method: method!, source: sourceOf(socket.remoteAddress ?? '', rawHeaders, this.#terms.trustedProxies) })
     })
@@ -174,14 +180,14 @@ export class Door {
     this.#h2.emit('connection', socket)
   }
 
-  /** Puts ourselves before the listener by which the http(s) server takes connections. */
-  #takeOver(): void {
+  /** Puts ourselves before the listener by which the http(s) server takes connections, and gives that. */
+  #takeOver(): (socket: Socket) => void {
     const event = this.#options.tls === undefined ? 'connection' : 'secureConnection'
-    const [serveH1] = this.#h1.listeners(event) as ((socket: Socket) => void)[]
+    const serveH1 = (this.#h1.listeners(event)[0] as (socket: Socket) => void).bind(this.#h1)
     this.#h1.removeAllListeners(event)
     const hand = (socket: Socket, isH2: boolean) => {
       if (isH2) this.#serveH2(socket)
-      else serveH1!.call(this.#h1, socket)
+      else serveH1(socket)
     }
     this.#h1.on('connection', (socket: Socket) => {
       this.#sockets.add(socket)
@@ -193,6 +199,7 @@ export class Door {
       if (event === 'secureConnection') hand(socket, (socket as TLSSocket).alpnProtocol === 'h2')
       else sniff(socket, this.#options.headerMs, hand)
     })
+    return serveH1
   }
 }
 

@@ -34,14 +34,20 @@ export function refuseConnection(socket: Socket, code: ProblemCode, log: Log, mo
   // What comes after a refusal, while its answer leaves, is no news.
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
-  if (!isReceiving(socket)) report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
-  if (isAnswering(socket)) return void socket.destroy()
-  const { status } = PROBLEMS[code]
+  // What breaks may be the body of a request that is under way: its own line tells of it.
+  if (current(socket)?.req.complete !== false) report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
+  // Within an answer that has begun, the bytes of another one would be read as its body.
+  if (current(socket)?.headersSent === true) return void socket.destroy()
   const { fields, body } = problemAnswer(PROBLEMS[code], id)
+  socket.on('error', () => undefined)
+  answerAndEnd(socket, PROBLEMS[code].status, fields, body)
+}
+
+/** Writes an answer without node:http, and ends the connection. */
+export function answerAndEnd(socket: Socket, status: number, fields: readonly string[], body: Buffer): void {
   let head = `HTTP/1.1 ${status} \r\nConnection: close\r\n`
   for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
-  socket.on('error', () => undefined)
-  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`), body]))
+  socket.end(Buffer.concat([Buffer.from(`${head}\r\n`, 'latin1'), body]))
   socket.destroySoon()
 }
 
@@ -66,12 +72,7 @@ function report(log: Log, { id, source, method, detail }: Refused, code: Problem
 /** The other end of a connection. */
 export const addressOf = (socket: Socket): string => sourceOf(socket.remoteAddress ?? '', [], [])
 
-// Within an answer that has begun, the bytes of another one would be read as its body.
-function isAnswering(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
-  return socket._httpMessage?.headersSent === true
-}
+/** Whether a request on this connection is not answered yet. */
+export const isAtWork = (socket: Socket): boolean => (current(socket) ?? null) !== null
 
-// What breaks is the body of a request that is under way: its own line tells of it.
-function isReceiving(socket: Socket & { readonly _httpMessage?: ServerResponse | null }): boolean {
-  return socket._httpMessage?.req.complete === false
-}
+const current = (socket: Socket & { readonly _httpMessage?: ServerResponse | null }): ServerResponse | null | undefined => socket._httpMessage

@@ -6,6 +6,8 @@ export interface Terms {
   readonly trustedProxies: readonly Network[]
   /** How long the client has for the rest of an answer that is complete. */
   readonly takeMs: number
+  /** How often a client on a WebSocket is asked whether it is still there. */
+  readonly pingMs: number
   /** Whether a connection is to close after the answer that begins now. */
   readonly lastAnswer: () => boolean
 }

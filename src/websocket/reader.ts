@@ -4,9 +4,12 @@ import { FrameError } from './errors.ts'
 import { type ControlOpcode, extraLengthBytes, type FrameStart, isControl, readExtraLength, readStart, unmask } from './frame.ts'
 
 /** What a client says. The payload of text is UTF-8. */
-export type Incoming =
-  | { readonly type: 'text' | 'binary' | 'ping' | 'pong'; readonly payload: Buffer }
-  | ({ readonly type: 'close' } & Close)
+export type Incoming = Saying<'text'> | Saying<'binary'> | Saying<'ping'> | Saying<'pong'> | ({ readonly type: 'close' } & Close)
+
+interface Saying<Type> {
+  readonly type: Type
+  readonly payload: Buffer
+}
 
 /** What a state makes of the bytes at hand: something for the caller, the next state, or the wish for more bytes. */
 type Step = Incoming | 'next' | 'wait'

@@ -117,6 +117,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.timeouts.idle': ['1h', '1h', 3_600_000],
   'bidirectional.models': [['amazon.nova-sonic-v1:0', 'x.*'], 'amazon.nova-sonic-v1:0,x.*', ['amazon.nova-sonic-v1:0', 'x.*']],
   'bidirectional.session_timeout': ['5m', '5m', 300_000],
+  'bidirectional.ping_interval': ['30s', '30s', 30_000],
   'policy.default': ['deny', 'deny', 'deny'],
   'limits.store': ['journal', 'journal', 'journal'],
   'limits.path': ['used', 'used', '/srv/used'],
