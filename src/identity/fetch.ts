@@ -6,26 +6,36 @@ import { IdentityError } from './errors.ts'
 /** @throws IdentityError - `IDENTITY_URL_REFUSED`, `IDENTITY_FETCH_…` */
 export type Get = (url: string, signal: AbortSignal) => Promise<{ readonly bytes: Buffer; readonly cacheControl: string }>
 
+/** Asks for a document, by GET, or by POST of a form where there is one. @throws IdentityError - as `Get`, but any status is an answer; of a document that is not there the bytes are none. */
+export type Ask = (url: string, signal: AbortSignal, form?: Form) => Promise<{ readonly status: number; readonly bytes: Buffer; readonly cacheControl: string }>
+
+export interface Form {
+  readonly fields: Readonly<Record<string, string>>
+  readonly body: string
+}
+
 const MAX_BYTES = 262_144
 const HEADERS = { 'Accept': 'application/json', 'Accept-Encoding': 'identity' }
 
 /**
- * A client for small documents: GET, each on a connection of its own. Status 200 is taken and nothing else, so no redirect
- * is followed; the bytes are taken as they are, so no few of them unfold into many.
+ * A client for small documents, each on a connection of its own. No redirect is followed; the bytes are taken as they are, so no few of
+ * them unfold into many.
  *
  * @param ca - PEM of the only authorities to trust, in place of those that Node brings; never what an environment variable adds.
  */
-export function httpGet(ca?: string): Get {
+export function httpClient(ca?: string): Ask {
   const trust = { secureContext: createSecureContext({ ca: ca ?? [...rootCertificates], minVersion: 'TLSv1.2' }), rejectUnauthorized: true }
-  return async (text, signal) => {
+  return async (text, signal, form) => {
     const url = checkedUrl(text)
     const send = url.protocol === 'https:' ? tlsRequest : plainRequest
+    const method = form === undefined ? 'GET' : 'POST'
     try {
       const answer = await new Promise<IncomingMessage>((resolve, reject) => {
         // An answer that switches protocols is followed by 'close' alone.
-        send(url, { ...trust, agent: false, headers: HEADERS, insecureHTTPParser: false, signal }, resolve).on('error', reject).on('close', reject).end()
+        send(url, { ...trust, method, agent: false, headers: { ...HEADERS, ...form?.fields }, insecureHTTPParser: false, signal }, resolve)
+          .on('error', reject).on('close', reject).end(form?.body)
       })
-      return { bytes: await bodyOf(answer), cacheControl: answer.headers['cache-control'] ?? '' }
+      return { status: answer.statusCode!, bytes: await bodyOf(answer, form !== undefined || answer.statusCode === 200), cacheControl: answer.headers['cache-control'] ?? '' }
     } catch (error) {
       if (error instanceof IdentityError) throw error
       if (signal.aborted) throw new IdentityError('IDENTITY_FETCH_TIMEOUT', 'the answer did not come in time')
@@ -34,7 +44,17 @@ export function httpGet(ca?: string): Get {
   }
 }
 
-/** A URL that keys may come from, over TLS or from this very host; anything else is thrown out with `IDENTITY_URL_REFUSED`. */
+/** The same for documents that are there: status 200 is taken and nothing else. */
+export function httpGet(ca?: string): Get {
+  const ask = httpClient(ca)
+  return async (url, signal) => {
+    const { status, ...document } = await ask(url, signal)
+    if (status !== 200) throw new IdentityError('IDENTITY_FETCH_STATUS', 'the answer is not 200', `status ${status}`)
+    return document
+  }
+}
+
+/** A URL that may be asked, over TLS or from this very host; anything else is thrown out with `IDENTITY_URL_REFUSED`. */
 export function checkedUrl(text: string): URL {
   // Nothing that a parser would drop or turn into something else.
   if (/^https?:\/\/[!-~]+$/.test(text) && !/[\\#]/.test(text) && URL.canParse(text)) {
@@ -42,13 +62,13 @@ export function checkedUrl(text: string): URL {
     const loopback = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
     if (url.username + url.password === '' && (url.protocol === 'https:' || loopback)) return url
   }
-  throw new IdentityError('IDENTITY_URL_REFUSED', 'keys come from an https:// URL (http:// for a loopback host only) without user or fragment')
+  throw new IdentityError('IDENTITY_URL_REFUSED', 'it is no https:// URL (http:// for a loopback host only) without user and fragment')
 }
 
-async function bodyOf(answer: IncomingMessage): Promise<Buffer> {
+async function bodyOf(answer: IncomingMessage, wanted: boolean): Promise<Buffer> {
   try {
-    const { statusCode, headers: { 'content-encoding': encoding = 'identity' } } = answer
-    if (statusCode !== 200) throw new IdentityError('IDENTITY_FETCH_STATUS', 'the answer is not 200', `status ${statusCode}`)
+    if (!wanted) return Buffer.alloc(0)
+    const { 'content-encoding': encoding = 'identity' } = answer.headers
     if (encoding !== 'identity') throw new IdentityError('IDENTITY_FETCH_ENCODED', 'the answer is encoded')
     const chunks: Buffer[] = []
     let bytes = 0
