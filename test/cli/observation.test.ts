@@ -158,6 +158,8 @@ test('a log that may grow no further, in the middle of a line: no call goes up, 
   const port = await program.port()
   bedrock.script = plainAnswer
   await invoke(port)
+  // An answer can be here before its line is.
+  await until(() => Promise.resolve(linesIn(path).length === 1))
   const limit = (bytes: string) => execFileSync('prlimit', ['--pid', String(program.child.pid), `--fsize=${bytes}:`])
   limit(String(statSync(path).size + 100))
   // This one goes up: that its line finds no room is known at its end only.
