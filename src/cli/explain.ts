@@ -31,7 +31,7 @@ export const explain: Command = {
     if (typeof asker === 'string') return fail([asker])
     if (!OPERATIONS.some(({ name }) => name === operation)) return fail(['--operation is the name of one: openapi prints them'])
     const models = id === undefined ? [] : [parseModel(id)]
-    const { allow, rule } = read.setup.policy.decide(asker, operation!, models)
+    const { allow, rule } = read.setup.rules.policy.decide(asker, operation!, models)
     process.stdout.write(`${allow ? 'allowed' : 'denied'} by ${rule}\n${described(asker)}\n${models.map(told).join('')}`)
     return Promise.resolve(allow ? 0 : EXIT_DENIED)
   },

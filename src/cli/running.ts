@@ -1,10 +1,13 @@
 import { parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
+import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
+import { Models } from '../model/index.ts'
 import { AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
+import { journalOptions, limitTable } from './limits.ts'
 import { openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
 
@@ -26,7 +29,9 @@ export interface Running {
 export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
   const { config } = setup
   const audit = openAudit(config, log)
-  const { house, aws, live, revocations } = furnish(setup, env, log, { audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
+  const rules = { ...setup.rules }
+  const limits = openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
+  const { house, aws, live, revocations } = furnish(setup, env, log, { rules, limits, audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
@@ -49,6 +54,8 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
       if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
       if (tls !== undefined) door.renewCertificate(tls)
+      Object.assign(rules, next.rules)
+      limits.reload(limitTable(next.config))
       house.authenticator.reload(issuers)
       revocations.watch(next.revocations)
       return []
@@ -69,6 +76,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       aws.close()
       house.authenticator.close()
       revocations.close()
+      await limits.close()
       await audit?.close()
       await admin.close()
       return cut
@@ -79,7 +87,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
 /** Time for the exception frames of a forced end to reach their clients. */
 const LAST_WORDS_MS = 500
 
-function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'audit' | 'closing' | 'observe'>) {
+function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'audit' | 'closing' | 'observe'>) {
   const { config: { bidirectional, jwt, server }, issuers } = setup
   const live = new LiveAnswers()
   const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
@@ -91,6 +99,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
     ...aws, health: new AwsHealth(aws), revoked, live, log, ...more,
+    models: new Models(),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,
     sessionMs: bidirectional.session_timeout,

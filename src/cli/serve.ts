@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util'
 import { AuditError } from '../audit/index.ts'
+import { LimitsError } from '../limits/index.ts'
 import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
@@ -52,6 +53,7 @@ export const serveCommand: Command = {
 /** What kept the proxy from starting, for people. */
 function startProblem(error: unknown): string {
   if (error instanceof AuditError) return `audit.file: ${error.message}`
+  if (error instanceof LimitsError) return `limits.path: ${error.message}`
   const { syscall, code, address, port } = error as NodeJS.ErrnoException & { readonly address?: string; readonly port?: number }
   if (syscall === 'listen') return `cannot listen on ${address}, port ${port}: ${code}`
   throw error

@@ -4,15 +4,16 @@ import { type Config, type EffectiveOption, type Files, formatProblem, loadConfi
 import { CredentialsError, hostFiles, profileRegion, type Shared } from '../credentials/index.ts'
 import { IdentityError, type IssuerOptions, Revocations, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import { Policy, PolicyError } from '../policy/index.ts'
-import { OPERATIONS } from '../proxy/index.ts'
+import { OPERATIONS, type Rules } from '../proxy/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
+import { Prices } from '../usage/index.ts'
 import type { Terminal } from './command.ts'
 
 /** A configuration that can be served: read, checked, and with the files it names. */
 export interface Setup {
   readonly config: Config
   readonly issuers: readonly TrustedIssuer[]
-  readonly policy: Policy
+  readonly rules: Rules
   readonly tls: Certificate | undefined
   readonly revocations: { readonly path: string; readonly issuers: readonly (string | undefined)[] } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
@@ -44,8 +45,15 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
   if (policy === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, policy, revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
+  return { setup: { config, issuers, rules: rulesOf(config, policy), revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
+
+function rulesOf({ limits, pricing }: Config, policy: Policy): Rules {
+  const areTokensLimited = [limits.default, ...limits.groups.values(), ...limits.users.values()].some((row) => TOKEN_LIMITS.some((name) => row[name] !== undefined))
+  return { policy, prices: new Prices(pricing), reserveTokens: limits.reserve_tokens, areTokensLimited }
+}
+
+const TOKEN_LIMITS = ['tokens_per_minute', 'tokens_per_day', 'tokens_per_month', 'usd_per_day', 'usd_per_month'] as const
 
 export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder' | 'revocation_file'>
 

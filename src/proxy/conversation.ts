@@ -1,6 +1,7 @@
 import type { Frame } from '../eventstream/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { Session, SessionListener, SessionRefusal, UpstreamError } from '../upstream/index.ts'
+import type { UsageTap } from '../usage/index.ts'
 import type { Exchange } from './exchange.ts'
 import type { LiveAnswers } from './live.ts'
 import { exceptionType, type Operation } from './operations.ts'
@@ -42,6 +43,8 @@ export interface Talk {
 
 /** What went each way so far. */
 export interface Traffic {
+  /** Sees what AWS says, after the client. */
+  readonly tap: UsageTap
   bytesIn: number
   eventsIn: number
   bytesOut: number
@@ -155,7 +158,9 @@ class Conversation {
       this.#parts.traffic.eventsOut++
       this.#parts.traffic.bytesOut += frame.bytes.length
       this.#alive()
-      if (this.#client.event(frame) || this.#stalled) return
+      const takesMore = this.#client.event(frame)
+      this.#parts.traffic.tap.push(frame.bytes)
+      if (takesMore || this.#stalled) return
       this.#stalled = true
       this.#session.pause()
     },

@@ -1,50 +1,38 @@
-import type { AuditLog, CallRecord } from '../audit/index.ts'
 import { parseTarget, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
-import type { Log } from '../log/index.ts'
+import type { Members } from '../json/index.ts'
+import type { Limits, Ticket } from '../limits/index.ts'
+import type { Models } from '../model/index.ts'
+import { type Estimate, estimateTokens, UsageTap } from '../usage/index.ts'
+import { admit, NOTHING, priceOf, type Rules, usageOf } from './admit.ts'
 import { authenticate } from './authenticate.ts'
+import { authorise, isModelInPath, membersOf, modelOf } from './authorise.ts'
 import { type BodyLimits, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
-import { callAws, type Retry } from './call.ts'
-import type { Traffic } from './conversation.ts'
+import { callAws } from './call.ts'
 import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
 import type { AwsHealth } from './health.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
-import { type Passage, relay } from './relay.ts'
+import { relay } from './relay.ts'
+import { intentOf, report, type Story, type Witnesses } from './report.ts'
 import { findRoute, type Route } from './route.ts'
 
 /** All that the story of a request needs from outside. */
-export interface ProxyDependencies extends ConversationDependencies {
+export interface ProxyDependencies extends ConversationDependencies, Witnesses {
   readonly authenticator: Authenticator
   readonly health: AwsHealth
+  /** What may be done, and what it costs; they change at a reload. */
+  readonly rules: Rules
+  readonly models: Models
+  readonly limits: Limits
   readonly budget: ByteBudget
   readonly maxBodyBytes: number
   /** Prefix of every path; it ends here. */
   readonly basePath: string
-  readonly log: Log
   readonly nowMs: () => number
   /** Whether new requests are turned away, because the process is about to end. */
   readonly closing: () => boolean
-  /** Where calls are written down; without it they are not. */
-  readonly audit: AuditLog | undefined
-  /** Told of every call at its end. */
-  readonly observe: (call: CallRecord) => void
-}
-
-/** What is known of a request so far; at its end, the line in the log. */
-interface Story {
-  readonly beganMs: number
-  sentMs?: number
-  /** When the head of AWS's answer was here. */
-  answeredMs?: number
-  session?: string | undefined
-  route?: Route
-  caller?: Caller
-  passage?: Passage
-  traffic?: Traffic
-  retries: Retry[]
-  bodyBytes: number
 }
 
 /** The whole story of one request. It never throws: whatever happens becomes an answer and a line in the log. */
@@ -63,6 +51,7 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
       exchange.break()
     }
   }
+  settle(story, failure, house)
   report(exchange, house, story, failure)
 }
 
@@ -70,23 +59,26 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const fields = requestFields(exchange.fields, exchange.protocol)
   story.session = fields.get('x-claude-code-session-id')
   const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
+  const { operation } = route
   const isWebSocket = exchange.join !== undefined
-  if (isWebSocket !== (route.operation.webSocket === true)) throw new Refusal(isWebSocket ? 'NO_WEBSOCKET' : 'UPGRADE_REQUIRED')
-  const caller = authenticate(fields, house.authenticator, house.nowMs())
-  story.caller = caller instanceof Promise ? await caller : caller
-  if (house.revoked(story.caller)) throw new Refusal('TOKEN_REVOKED')
+  if (isWebSocket !== (operation.webSocket === true)) throw new Refusal(isWebSocket ? 'NO_WEBSOCKET' : 'UPGRADE_REQUIRED')
+  const authenticated = authenticate(fields, house.authenticator, house.nowMs())
+  const caller = story.caller = authenticated instanceof Promise ? await authenticated : authenticated
+  if (house.revoked(caller)) throw new Refusal('TOKEN_REVOKED')
   if (house.closing()) throw new Refusal('DRAINING')
-  if (exchange.hasBody && route.operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
-  if (route.operation.answer === 'own') {
+  if (exchange.hasBody && operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
+  if (operation.answer === 'own') {
     story.passage = await house.health.answer(exchange)
     return
   }
-  const may = mayBegin(exchange, route, story, house)
-  if (!(may instanceof Promise ? await may : may)) throw new Refusal('AUDIT_UNAVAILABLE')
-  if (route.operation.answer === 'conversation') {
-    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }
+  if (isModelInPath(operation)) permit(story, route, caller, undefined, house)
+  if (operation.answer === 'conversation') {
+    await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
+    story.tap = new UsageTap(200, CONVERSATION)
+    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap: story.tap }
     story.sentMs = house.nowMs()
-    story.passage = await converse(exchange, route, fields, story.caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
+    story.passage = await converse(exchange, route, fields, caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
+    if (story.passage.status !== 200) delete story.tap
     return
   }
 
@@ -94,28 +86,46 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   story.bodyBytes = payload.bytes
   const stopSigns = signsOfLife(exchange, route)
   try {
+    const members = membersOf(payload.chunks, operation, house.rules.areTokensLimited)
+    if (!isModelInPath(operation)) permit(story, route, caller, members, house)
+    const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
+    const ticket = await admitted(exchange, story, route, caller, estimate, house)
     story.sentMs = house.nowMs()
     const answer = await callAws(exchange, route, fields, payload, house, (why) => story.retries.push(why))
     story.answeredMs = house.nowMs()
     stopSigns()
     payload.release()
-    if (house.revoked(story.caller)) {
+    if (operation.metered === true) story.tap = new UsageTap(answer.status, answer.fields)
+    if (house.revoked(caller)) {
       answer.message.destroy()
       throw new Refusal('TOKEN_REVOKED')
     }
-    story.passage = await relay(answer, exchange, route, fields, story.caller, house.clientIdleMs, house.live)
+    const ours = ticket.fields(story.answeredMs)
+    story.passage = await relay(answer, { exchange, route, fields, caller, ours, idleMs: house.clientIdleMs, live: house.live, tap: story.tap })
   } finally {
     stopSigns()
     payload.release()
   }
 }
 
-/** Whether the call may go on, as far as it can be written down. */
-function mayBegin(exchange: Exchange, route: Route, { beganMs, caller }: Story, { audit }: ProxyDependencies): boolean | Promise<boolean> {
-  return audit === undefined || audit.begin({
-    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, source: exchange.source,
-    operation: route.operation.name, model: route.subject,
-  })
+/** What AWS answers a conversation with. */
+const CONVERSATION = ['content-type', 'application/vnd.amazon.eventstream']
+
+/** Asks the policy, and notes what it was asked and which rule has answered. */
+function permit(story: Story, route: Route, caller: Caller, members: Members | undefined, { rules, models }: ProxyDependencies): void {
+  story.model = modelOf(route, members, models)
+  story.rule = authorise(caller, route.operation, story.model, rules.policy)
+}
+
+/** Takes what the call may use from its caller's limits, and writes down that it is about to be made. */
+async function admitted(exchange: Exchange, story: Story, { operation }: Route, caller: Caller, estimate: Estimate, house: ProxyDependencies): Promise<Ticket> {
+  story.estimate = estimate
+  const microUsd = priceOf(story.model, { ...estimate, cacheRead: 0, cacheWrite: 0 }, house.rules.prices)
+  const admission = admit(house.limits, caller, estimate, microUsd, house.nowMs())
+  const ticket = story.ticket = admission instanceof Promise ? await admission : admission
+  const intent = house.audit?.begin(intentOf(exchange, story, operation))
+  if ((intent instanceof Promise ? await intent : intent) === false) throw new Refusal('AUDIT_UNAVAILABLE')
+  return ticket
 }
 
 function belowBase(target: Target, basePath: string): Target {
@@ -142,40 +152,19 @@ function refuse(exchange: Exchange, error: unknown, story: Story): void {
   const problem = PROBLEMS[problemCode(error)]
   if (exchange.gone) return
   const openai = story.route?.operation.errors === 'openai'
-  const { fields, body } = problemAnswer(problem, exchange.id, { openai, allow: error instanceof Refusal ? error.allow : undefined })
+  const { fields, body } = problemAnswer(problem, exchange.id, { openai, ...(error instanceof Refusal && error.more) })
   exchange.answer(problem.status, fields, body)
 }
 
-function report(exchange: Exchange, house: ProxyDependencies, story: Story, failure: unknown): void {
-  const call = recordOf(exchange, story, failure, house.nowMs())
-  house.observe(call)
-  // A call that was refused because it could not be written down would only crowd out those that can be.
-  if (call.error !== 'AUDIT_UNAVAILABLE') house.audit?.end(call)
-  const { time, groups, model, ...rest } = call
-  const line = { ...rest, subject: model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
-  if (call.error === 'INTERNAL') house.log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
-  else house.log.info('request', line)
-}
-
-function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallRecord {
-  const { passage, route, caller, traffic, beganMs, sentMs, answeredMs } = story
+/** Gives back what was taken from the limits, less what was used: on every way out. */
+function settle(story: Story, failure: unknown, { rules, nowMs }: ProxyDependencies): void {
+  const { ticket, passage, tap, estimate, route } = story
+  if (ticket === undefined) return
   const code = failure === undefined ? passage?.failure : problemCode(failure)
-  const problem = code === undefined ? undefined : PROBLEMS[code]
-  return {
-    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, groups: caller?.groups,
-    source: exchange.source, method: exchange.method, operation: route?.operation.name, model: route?.subject,
-    status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code, retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
-    bytes_in: traffic?.bytesIn ?? story.bodyBytes, bytes_out: passage?.bytes ?? 0,
-    first_byte_ms: answeredMs === undefined ? undefined : answeredMs - beganMs,
-    upstream_ms: answeredMs === undefined ? undefined : answeredMs - (sentMs ?? answeredMs),
-    duration_ms: nowMs - beganMs, aws_request_id: passage?.awsRequestId, session_id: story.session,
-  }
-}
-
-/** What the client is not told. */
-function detailOf(failure: unknown): string | undefined {
-  if (failure === undefined) return undefined
-  if (failure instanceof Refusal) return failure.detail
-  if (!(failure instanceof Error)) return undefined
-  return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message
+  const usage = route?.operation.metered === true && estimate !== undefined ? usageOf(tap, estimate, code, passage?.bytes ?? 0) : undefined
+  if (usage === undefined) return ticket.release(nowMs())
+  story.usage = usage
+  story.microUsd = priceOf(story.model, usage, rules.prices)
+  const { input, output, cacheRead, cacheWrite } = usage
+  ticket.settle({ input, output, cacheRead, cacheWrite, microUsd: story.microUsd ?? 0 }, nowMs())
 }

@@ -1,3 +1,4 @@
+export type { Rules } from './admit.ts'
 export { ByteBudget } from './budget.ts'
 export type { ClientSide, Talk } from './conversation.ts'
 export type { Exchange, Sink } from './exchange.ts'

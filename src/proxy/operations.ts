@@ -20,6 +20,10 @@ export interface Operation {
   readonly query?: true
   /** A body of base64, a third larger than what it carries. */
   readonly base64Body?: true
+  /** Where the model stands that it runs, or tells of: the label of the path, or a member of the body. */
+  readonly model?: 'label' | 'modelId' | 'model'
+  /** Whether it uses tokens, and its answer says how many. */
+  readonly metered?: true
   /** Where streams cannot just end. */
   readonly exceptions?: Exceptions
   /** Whether it is a WebSocket here; upstream it is what another row says. */
@@ -43,29 +47,29 @@ const CONVERSE_EXCEPTIONS = { ...INVOKE_EXCEPTIONS, silent: 'modelStreamErrorExc
 
 /** Every operation that is served, from the service models `bedrock-runtime` 2023-09-30 and `bedrock` 2023-04-20. */
 export const OPERATIONS: readonly Operation[] = [
-  { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole' },
-  { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS },
-  { name: 'InvokeModelWithBidirectionalStream', method: 'POST', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS },
-  { name: 'InvokeModelWithBidirectionalStream', method: 'GET', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, webSocket: true },
-  { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole' },
-  { name: 'ConverseStream', method: 'POST', path: '/model/{modelId}/converse-stream', service: 'runtime', answer: 'eventstream', exceptions: CONVERSE_EXCEPTIONS },
-  { name: 'CountTokens', method: 'POST', path: '/model/{modelId}/count-tokens', service: 'runtime', answer: 'whole', base64Body: true },
+  { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole', model: 'label', metered: true },
+  { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS, model: 'label', metered: true },
+  { name: 'InvokeModelWithBidirectionalStream', method: 'POST', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, model: 'label', metered: true },
+  { name: 'InvokeModelWithBidirectionalStream', method: 'GET', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, webSocket: true, model: 'label', metered: true },
+  { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole', model: 'label', metered: true },
+  { name: 'ConverseStream', method: 'POST', path: '/model/{modelId}/converse-stream', service: 'runtime', answer: 'eventstream', exceptions: CONVERSE_EXCEPTIONS, model: 'label', metered: true },
+  { name: 'CountTokens', method: 'POST', path: '/model/{modelId}/count-tokens', service: 'runtime', answer: 'whole', base64Body: true, model: 'label' },
   { name: 'ApplyGuardrail', method: 'POST', path: '/guardrail/{guardrailIdentifier}/version/{guardrailVersion}/apply', service: 'runtime', answer: 'whole' },
   { name: 'InvokeGuardrailChecks', method: 'POST', path: '/guardrail-checks/invoke', service: 'runtime', answer: 'whole' },
-  { name: 'StartAsyncInvoke', method: 'POST', path: '/async-invoke', service: 'runtime', answer: 'whole' },
+  { name: 'StartAsyncInvoke', method: 'POST', path: '/async-invoke', service: 'runtime', answer: 'whole', model: 'modelId' },
   { name: 'ListAsyncInvokes', method: 'GET', path: '/async-invoke', service: 'runtime', answer: 'whole', query: true },
   { name: 'GetAsyncInvoke', method: 'GET', path: '/async-invoke/{invocationArn}', service: 'runtime', answer: 'whole' },
 
   { name: 'ListInferenceProfiles', method: 'GET', path: '/inference-profiles', service: 'control', answer: 'whole', query: true },
-  { name: 'GetInferenceProfile', method: 'GET', path: '/inference-profiles/{inferenceProfileIdentifier}', service: 'control', answer: 'whole' },
+  { name: 'GetInferenceProfile', method: 'GET', path: '/inference-profiles/{inferenceProfileIdentifier}', service: 'control', answer: 'whole', model: 'label' },
   { name: 'ListFoundationModels', method: 'GET', path: '/foundation-models', service: 'control', answer: 'whole', query: true },
-  { name: 'GetFoundationModel', method: 'GET', path: '/foundation-models/{modelIdentifier}', service: 'control', answer: 'whole' },
+  { name: 'GetFoundationModel', method: 'GET', path: '/foundation-models/{modelIdentifier}', service: 'control', answer: 'whole', model: 'label' },
 
-  { name: 'OpenAI', method: 'POST', path: '/openai/v1/{path+}', service: 'runtime', answer: 'any', query: true, errors: 'openai' },
+  { name: 'OpenAI', method: 'POST', path: '/openai/v1/{path+}', service: 'runtime', answer: 'any', query: true, errors: 'openai', model: 'model', metered: true },
   { name: 'OpenAI', method: 'GET', path: '/openai/v1/{path+}', service: 'runtime', answer: 'any', query: true, errors: 'openai' },
-  { name: 'Anthropic', method: 'POST', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true },
+  { name: 'Anthropic', method: 'POST', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true, model: 'model', metered: true },
   { name: 'Anthropic', method: 'GET', path: '/anthropic/v1/{path+}', service: 'mantle', answer: 'any', query: true },
-  { name: 'Mantle', method: 'POST', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
+  { name: 'Mantle', method: 'POST', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai', model: 'model', metered: true },
   { name: 'Mantle', method: 'GET', path: '/mantle/{path+}', service: 'mantle', answer: 'any', query: true, upstreamPath: '/{path+}', errors: 'openai' },
 
   { name: 'AwsHealth', method: 'GET', path: '/health/aws', service: 'runtime', answer: 'own' },

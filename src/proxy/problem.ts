@@ -21,6 +21,10 @@ export type RefusalCode =
   | 'UNREADABLE'
   | 'HEAD_TIMEOUT'
   | 'MODEL_NOT_ALLOWED'
+  | 'TWO_MODELS'
+  | 'RATE_LIMITED'
+  | 'BUDGET_SPENT'
+  | 'LIMITS_UNAVAILABLE'
   | 'SESSION_TOO_LONG'
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
@@ -49,18 +53,31 @@ export interface Problem {
   readonly fields?: readonly string[]
 }
 
-/** Thrown by a step of the story. `detail` is for the log only: it never reaches the client. */
+/** What a refusal can say beyond its row in the table. */
+export interface RefusalMore {
+  /** The methods there are, for `Allow`. */
+  readonly allow?: string | undefined
+  /** For the log only: it never reaches the client. */
+  readonly detail?: string | undefined
+  /** The rule of the policy that decided, for log and audit. */
+  readonly rule?: string
+  /** A sentence for this very case, in place of the one in the table. */
+  readonly message?: string
+  readonly retryAfterS?: number
+  /** Further header lines. */
+  readonly fields?: readonly string[]
+}
+
+/** Thrown by a step of the story. */
 export class Refusal extends Error {
   override readonly name = 'Refusal'
   readonly code: RefusalCode
-  readonly allow: string | undefined
-  readonly detail: string | undefined
+  readonly more: RefusalMore
 
-  constructor(code: RefusalCode, more: { allow?: string; detail?: string | undefined } = {}) {
-    super(PROBLEMS[code].message)
+  constructor(code: RefusalCode, more: RefusalMore = {}) {
+    super(more.message ?? PROBLEMS[code].message)
     this.code = code
-    this.allow = more.allow
-    this.detail = more.detail
+    this.more = more
   }
 }
 
@@ -119,6 +136,10 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   UPGRADE_REQUIRED: { ...validation('With this method the operation is a WebSocket.'), status: 426, fields: ['Upgrade', 'websocket'] },
   // Any other 403 is tried again for minutes by Claude Code.
   MODEL_NOT_ALLOWED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
+  TWO_MODELS: validation('The request body names a model twice.'),
+  RATE_LIMITED: { status: 429, type: 'ThrottlingException', message: 'Too many requests.', culprit: 'client' },
+  // No client that was tried repeats this one. 429 and 403 are repeated for minutes.
+  BUDGET_SPENT: { status: 400, type: 'ServiceQuotaExceededException', message: 'The budget is used up.', culprit: 'client', final: true },
   BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
   CLIENT_GONE: { status: 499, type: 'ClientClosedRequest', message: 'The client left.', culprit: 'client' },
 
@@ -127,6 +148,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   AWS_CREDENTIALS_REFUSED: unavailable('proxy', 'AWS did not accept the credentials of the proxy.'),
   OUT_OF_MEMORY_BUDGET: { ...unavailable('proxy', 'The proxy holds as many request bodies as it can.'), retryAfterS: 1 },
   AUDIT_UNAVAILABLE: { ...unavailable('proxy', 'Calls cannot be written down at the moment.'), retryAfterS: 5 },
+  LIMITS_UNAVAILABLE: { ...unavailable('proxy', 'Limits cannot be counted at the moment.'), retryAfterS: 5 },
   DRAINING: { ...unavailable('proxy', 'The proxy is shutting down.'), retryAfterS: 1 },
   INTERNAL: { status: 500, type: 'InternalServerException', message: 'The proxy failed.', culprit: 'proxy' },
 
@@ -157,8 +179,9 @@ const ANTHROPIC_TYPES: Readonly<Record<number, string>> = {
  *
  * @param requestId - What the client will quote; under the names by which both families of SDKs look for it.
  */
-export function problemAnswer(problem: Problem, requestId: string, more: { allow?: string | undefined; openai?: boolean } = {}): { fields: string[]; body: Buffer } {
-  const { status, type, message } = problem
+export function problemAnswer(problem: Problem, requestId: string, more: Omit<RefusalMore, 'detail' | 'rule'> & { readonly openai?: boolean } = {}): { fields: string[]; body: Buffer } {
+  const { status, type } = problem
+  const { message = problem.message, retryAfterS = problem.retryAfterS } = more
   const error = { type: ANTHROPIC_TYPES[status] ?? (status < 500 ? 'invalid_request_error' : 'api_error'), message }
   const json = more.openai === true ? { error: { message, type: error.type, code: type, param: null } } : { message, type: 'error', error }
   const body = Buffer.from(JSON.stringify(json))
@@ -168,9 +191,10 @@ export function problemAnswer(problem: Problem, requestId: string, more: { allow
   ]
   if (problem.challenge === true) fields.push('WWW-Authenticate', 'Bearer error="invalid_token"')
   if (problem.final === true) fields.push('x-should-retry', 'false')
-  if (problem.retryAfterS !== undefined) fields.push('Retry-After', String(problem.retryAfterS))
+  if (retryAfterS !== undefined) fields.push('Retry-After', String(retryAfterS))
   if (more.allow !== undefined) fields.push('Allow', more.allow)
   if (problem.fields !== undefined) fields.push(...problem.fields)
+  if (more.fields !== undefined) fields.push(...more.fields)
   return { fields, body }
 }
 

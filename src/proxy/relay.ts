@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import { type RequestFields, responseFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
 import { UpstreamError } from '../upstream/index.ts'
+import type { UsageTap } from '../usage/index.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
 import type { EndCode, LiveAnswers } from './live.ts'
@@ -22,24 +23,37 @@ export interface Passage {
 
 const EVENT_STREAM = 'application/vnd.amazon.eventstream'
 
+/** What an answer is passed on with. */
+export interface RelayParts {
+  readonly exchange: Exchange
+  readonly route: Route
+  /** Of the request. */
+  readonly fields: RequestFields
+  readonly caller: Caller
+  /** Header lines of ours. */
+  readonly ours: readonly string[]
+  /** How long a client may take no byte. */
+  readonly idleMs: number
+  readonly live: LiveAnswers
+  /** Sees the bytes of AWS, after the client. */
+  readonly tap: UsageTap | undefined
+}
+
 /**
  * Passes AWS's answer on: status, headers and bytes as they came, each chunk the moment it comes.
  * A client that reads slowly pauses AWS; one that stops reading for `idleMs` is let go.
  *
  * @throws UpstreamError - only while nothing has reached the client. Later a break is told within the stream, or by breaking off.
  */
-export function relay(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, idleMs: number, live: LiveAnswers): Promise<Passage> {
-  return new Promise((resolve, reject) => new Relay(answer, exchange, route, fields, caller, idleMs, live, resolve, reject).start())
+export function relay(answer: Answer, parts: RelayParts): Promise<Passage> {
+  return new Promise((resolve, reject) => new Relay(answer, parts, resolve, reject).start())
 }
 
 class Relay {
   readonly #message: IncomingMessage
   readonly #answer: Answer
+  readonly #parts: RelayParts
   readonly #exchange: Exchange
-  readonly #route: Route
-  readonly #caller: Caller
-  readonly #idleMs: number
-  readonly #live: LiveAnswers
   readonly #resolve: (passage: Passage) => void
   readonly #reject: (error: Error) => void
   /** Present where the answer is an event stream: then we know where its messages end. */
@@ -52,23 +66,21 @@ class Relay {
   #settled = false
   #stall: NodeJS.Timeout | undefined
 
-  constructor(answer: Answer, exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, idleMs: number, live: LiveAnswers, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
+  constructor(answer: Answer, parts: RelayParts, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
     const contentLength = fieldOf(answer.fields, 'content-length')
-    const isEventStream = answer.status === 200 && route.operation.exceptions !== undefined && fieldOf(answer.fields, 'content-type') === EVENT_STREAM
-    const asSse = isEventStream && acceptsEventStream(fields.get('accept'))
+    const isEventStream = answer.status === 200 && parts.route.operation.exceptions !== undefined && fieldOf(answer.fields, 'content-type') === EVENT_STREAM
+    const asSse = isEventStream && acceptsEventStream(parts.fields.get('accept'))
     this.#message = answer.message
     this.#answer = answer
-    this.#exchange = exchange
-    this.#route = route
-    this.#caller = caller
-    this.#idleMs = idleMs
-    this.#live = live
+    this.#parts = parts
+    this.#exchange = parts.exchange
     this.#resolve = resolve
     this.#reject = reject
     this.#view = isEventStream ? (asSse ? new SseView() : new PlainView()) : undefined
     this.#length = asSse || contentLength === undefined ? undefined : Number(contentLength)
     this.#awsRequestId = fieldOf(answer.fields, 'x-amzn-requestid')
     this.#head = headFields(answer, asSse)
+    this.#head.push(...parts.ours)
   }
 
   start(): void {
@@ -78,13 +90,13 @@ class Relay {
       this.#bytes = held.length
       return this.#settle(undefined)
     }
-    this.#live.add(this.#end, this.#caller)
+    this.#parts.live.add(this.#end, this.#parts.caller)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     // It may have broken off between its head and now: then no event will tell.
     if (this.#message.destroyed) return this.#onClose()
     // Of a stream the head is news by itself. Otherwise it goes out in one write with the first bytes.
-    if (this.#route.operation.answer !== 'whole') this.#begin(true)
+    if (this.#parts.route.operation.answer !== 'whole') this.#begin(true)
   }
 
   #begin(atOnce = false): Sink {
@@ -92,6 +104,11 @@ class Relay {
   }
 
   readonly #onData = (chunk: Buffer): void => {
+    this.#pass(chunk)
+    this.#parts.tap?.push(chunk)
+  }
+
+  #pass(chunk: Buffer): void {
     this.#bytes += chunk.length
     let out: Buffer | string
     try {
@@ -115,7 +132,7 @@ class Relay {
     this.#stall = setTimeout(() => {
       this.#exchange.break()
       this.#clientGone()
-    }, this.#idleMs)
+    }, this.#parts.idleMs)
     sink.once('drain', () => {
       clearTimeout(this.#stall)
       this.#stall = undefined
@@ -162,7 +179,7 @@ class Relay {
   readonly #fail = (code: ProblemCode): void => {
     if (this.#settled) return
     // Where a length was promised nothing can be added: it would be read as the next answer.
-    const last = this.#length === undefined ? this.#view?.exception(exceptionType(this.#route.operation, code), PROBLEMS[code].message) : undefined
+    const last = this.#length === undefined ? this.#view?.exception(exceptionType(this.#parts.route.operation, code), PROBLEMS[code].message) : undefined
     if (last === undefined) this.#exchange.break()
     else this.#begin().end(last)
     this.#settle(code)
@@ -183,7 +200,7 @@ class Relay {
   #letGo(): void {
     this.#settled = true
     clearTimeout(this.#stall)
-    this.#live.delete(this.#end)
+    this.#parts.live.delete(this.#end)
   }
 }
 

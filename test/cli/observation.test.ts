@@ -53,7 +53,7 @@ test('audit.file: a line for each request, whichever way it went, that says who 
   const { time, request_id: id, hash, prev, duration_ms: durationMs, first_byte_ms: firstByteMs, upstream_ms: upstreamMs, ...rest } = lines[1]!
   assert.deepEqual(rest, {
     seq: 2, event: 'call', user: 'alice', issuer: '', groups: ['engineering'], source: '127.0.0.1', method: 'POST', operation: 'InvokeModel', model: 'us.anthropic.claude-3-haiku-20240307-v1:0',
-    status: 200, bytes_in: 17, bytes_out: 11, aws_request_id: 'aws-request-id', session_id: 'session-1',
+    status: 200, bytes_in: 17, bytes_out: 11, input_tokens: 0, output_tokens: 0, cache_read_tokens: 0, cache_write_tokens: 0, partial: true, rule: 'default', aws_request_id: 'aws-request-id', session_id: 'session-1',
   })
   assert.ok([durationMs, firstByteMs, upstreamMs].every((ms) => Number(ms) >= 0))
   assert.match(String(time), /^\d{4}-\d\d-\d\dT.*Z$/)

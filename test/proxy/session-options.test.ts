@@ -9,6 +9,7 @@ import { OPERATIONS } from '../../src/proxy/operations.ts'
 import type { ClientSide, Exchange } from '../../src/proxy/index.ts'
 import { LiveAnswers } from '../../src/proxy/index.ts'
 import type { Session, SessionListener } from '../../src/upstream/index.ts'
+import { UsageTap } from '../../src/usage/index.ts'
 import { ACCESS_KEY_ID, FakeBedrock, SECRET_ACCESS_KEY } from '../kit/bedrock.ts'
 import { secret } from '../kit/leaks.ts'
 import { startProxy } from '../kit/proxy.ts'
@@ -85,7 +86,7 @@ test('a session that AWS does not end is ended, with the exception that AWS woul
       listener = given
       return session
     },
-    join: () => client, timers: { clientIdleMs: 60_000, sessionMs: 50 }, traffic: { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0 }, onAnswer: () => undefined,
+    join: () => client, timers: { clientIdleMs: 60_000, sessionMs: 50 }, traffic: { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap: new UsageTap(200, []) }, onAnswer: () => undefined,
   })
   listener.accepted([])
   assert.deepEqual(await outcome, { status: 200, bytes: 0, awsRequestId: undefined, failure: 'SESSION_TOO_LONG' })

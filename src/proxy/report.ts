@@ -1,0 +1,90 @@
+import type { AuditLog, CallRecord, IntentRecord } from '../audit/index.ts'
+import type { Caller } from '../identity/index.ts'
+import type { Ticket } from '../limits/index.ts'
+import type { Log } from '../log/index.ts'
+import type { Model } from '../model/index.ts'
+import type { Estimate, Usage, UsageTap } from '../usage/index.ts'
+import type { Retry } from './call.ts'
+import type { Traffic } from './conversation.ts'
+import type { Exchange } from './exchange.ts'
+import type { Operation } from './operations.ts'
+import { problemCode, PROBLEMS, Refusal } from './problem.ts'
+import type { Passage } from './relay.ts'
+import type { Route } from './route.ts'
+
+/** Who is told of calls. */
+export interface Witnesses {
+  readonly log: Log
+  /** Where calls are written down; without it they are not. */
+  readonly audit: AuditLog | undefined
+  /** Told of every call at its end. */
+  readonly observe: (call: CallRecord) => void
+}
+
+/** What is known of a request so far; at its end, the line in log and audit. */
+export interface Story {
+  readonly beganMs: number
+  session?: string | undefined
+  route?: Route
+  caller?: Caller
+  model?: Model | undefined
+  /** The rule of the policy that decided. */
+  rule?: string
+  /** What it was expected to use. */
+  estimate?: Estimate
+  ticket?: Ticket
+  sentMs?: number
+  /** When the head of AWS's answer was here. */
+  answeredMs?: number
+  tap?: UsageTap
+  passage?: Passage
+  traffic?: Traffic
+  usage?: Usage
+  /** What that costs, where the model has a price. */
+  microUsd?: number | undefined
+  readonly retries: Retry[]
+  bodyBytes: number
+}
+
+/** What is written before a call goes up. */
+export function intentOf(exchange: Exchange, { beganMs, caller, model }: Story, operation: Operation): IntentRecord {
+  return { time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, source: exchange.source, operation: operation.name, model: model?.id }
+}
+
+/** Tells all witnesses how a call has ended. */
+export function report(exchange: Exchange, { log, audit, observe, nowMs }: Witnesses & { readonly nowMs: () => number }, story: Story, failure: unknown): void {
+  const call = recordOf(exchange, story, failure, nowMs())
+  observe(call)
+  // A call that was refused because it could not be written down would only crowd out those that can be.
+  if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
+  const { time, groups, model, ...rest } = call
+  const line = { ...rest, subject: model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
+  if (call.error === 'INTERNAL') log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
+  else log.info('request', line)
+}
+
+function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallRecord {
+  const { passage, route, caller, traffic, usage, beganMs, sentMs, answeredMs } = story
+  const code = failure === undefined ? passage?.failure : problemCode(failure)
+  const problem = code === undefined ? undefined : PROBLEMS[code]
+  return {
+    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, groups: caller?.groups,
+    source: exchange.source, method: exchange.method, operation: route?.operation.name, model: story.model?.id ?? route?.subject,
+    status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code, retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
+    bytes_in: traffic?.bytesIn ?? story.bodyBytes, bytes_out: passage?.bytes ?? 0,
+    input_tokens: usage?.input, output_tokens: usage?.output, cache_read_tokens: usage?.cacheRead, cache_write_tokens: usage?.cacheWrite,
+    partial: usage?.partial === true ? true : undefined, cost_usd: story.microUsd === undefined ? undefined : story.microUsd / 1e6,
+    first_byte_ms: answeredMs === undefined ? undefined : answeredMs - beganMs,
+    upstream_ms: answeredMs === undefined ? undefined : answeredMs - (sentMs ?? answeredMs),
+    duration_ms: nowMs - beganMs, aws_request_id: passage?.awsRequestId,
+    rule: story.rule ?? (failure instanceof Refusal ? failure.more.rule : undefined), session_id: story.session,
+  }
+}
+
+/** What the client is not told. */
+function detailOf(failure: unknown): string | undefined {
+  if (failure === undefined) return undefined
+  if (failure instanceof Refusal) return failure.more.detail
+  if (!(failure instanceof Error)) return undefined
+  return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message
+}
