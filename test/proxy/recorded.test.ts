@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { FakeBedrock } from '../kit/bedrock.ts'
 import { ask, PROTOCOLS } from '../kit/client.ts'
+import { type RecordedAnswer, usageOf } from '../kit/recorded.ts'
 import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
 import { conformance, readJson } from '../kit/vectors.ts'
 
-interface Exchange {
-  readonly name: string
+interface Exchange extends RecordedAnswer {
   readonly request: { readonly method: string; readonly uri: string; readonly headers: readonly (readonly [string, string])[]; readonly body_base64: string }
   readonly response: { readonly status: number; readonly headers: readonly (readonly [string, string])[]; readonly body_base64: string }
 }
@@ -35,7 +35,8 @@ conformance('bedrock-recorded', (folder) => {
   }
 })
 
-async function passes(protocol: (typeof PROTOCOLS)[number], { request, response }: Exchange): Promise<void> {
+async function passes(protocol: (typeof PROTOCOLS)[number], exchange: Exchange): Promise<void> {
+  const { request, response, kind } = exchange
   const up = Buffer.from(request.body_base64, 'base64')
   const down = Buffer.from(response.body_base64, 'base64')
   const told = response.headers.filter(([name]) => name.toLowerCase() !== 'transfer-encoding' && name.toLowerCase() !== 'content-length')
@@ -43,6 +44,7 @@ async function passes(protocol: (typeof PROTOCOLS)[number], { request, response 
   const { pathname } = new URL(request.uri)
   const headers = Object.fromEntries(request.headers.filter(([name]) => !TRANSPORT.has(name.toLowerCase())))
   const before = bedrock.seen.length
+  const line = proxy.nextRequestLine()
 
   const got = await ask(protocol, proxy.port, pathname, { method: request.method, headers: { ...headers, authorization: `Bearer ${token()}` }, body: up })
 
@@ -59,4 +61,8 @@ async function passes(protocol: (typeof PROTOCOLS)[number], { request, response 
   }
   for (const name of ['set-cookie', 'server']) assert.equal(got.headers[name], undefined)
   assert.equal(got.headers['request-id'], got.headers['x-amzn-requestid'])
+  const { input, output, cacheRead, cacheWrite } = usageOf(exchange)
+  const { input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, partial } = await line
+  const counted = kind === 'count-tokens' ? [undefined, undefined, undefined, undefined] : [input, output, cacheRead, cacheWrite]
+  assert.deepEqual([input_tokens, output_tokens, cache_read_tokens, cache_write_tokens, partial], [...counted, undefined], 'its line says what it used')
 }
