@@ -45,7 +45,7 @@ function client(name: string, secure: boolean): Client {
       const { name, message } = error as Error
       return { error: name, message }
     },
-    words: (status, message) => `${status} ${message}`,
+    words: ({ status, message }) => `${status} ${message}`,
   }
 }
 

@@ -14,10 +14,16 @@ export interface Ask {
 
 /** What a client's transport tells of: every attempt, whatever the client makes of it. */
 export interface Tap {
-  /** The body of a request, as it goes out. */
-  sent(body: Uint8Array | string | undefined): void
+  /** The body of a request, as it goes out; or what there is to know of it. */
+  sent(body: Uint8Array | string | Digest | undefined): void
   /** Header names are lower-case. */
   answered(status: number, headers: Readonly<Record<string, string>>): void
+}
+
+/** A body in short. */
+export interface Digest {
+  readonly bytes: number
+  readonly sha256: string
 }
 
 /** What the client understood. */
@@ -30,6 +36,16 @@ export interface Said {
 export interface Shown {
   readonly error: string
   readonly message: string
+}
+
+/** What a client makes words of. */
+export interface Failure {
+  readonly asks: 'whole' | 'stream'
+  readonly status: number
+  /** AWS's name of the exception. */
+  readonly type: string
+  readonly message: string
+  readonly tries: number
 }
 
 /** A real client, set up as its users set it up. It says how it is asked and how it shows failures; the rest is the same for all. */
@@ -45,7 +61,7 @@ export interface Client {
   /** How it shows what `say` and `stream` threw. */
   show(error: unknown): Shown
   /** How it words an error answer, where that is more than the message. */
-  words?(status: number, message: string): string
-  /** Its names in error-matrix.json, where it was measured there. */
-  readonly matrix?: { readonly whole: string; readonly stream: string }
+  words?(failure: Failure): string | RegExp
+  /** Its names in error-matrix.json, where it was measured there; one that shows whole bodies shows more than was recorded. */
+  readonly matrix?: { readonly whole: string; readonly stream?: string; readonly showsBodies?: true }
 }

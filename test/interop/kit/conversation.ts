@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import type { Client, Said } from './client.ts'
+import type { Client, Digest, Said } from './client.ts'
 import type { Program } from './program.ts'
 import type { Script } from './standin.ts'
 import { TOKENS } from './token.ts'
@@ -22,9 +22,7 @@ export interface Topic {
 }
 
 /** One request as the client's transport saw it. */
-export interface Attempt {
-  readonly bytes: number
-  readonly sha256: string
+export interface Attempt extends Digest {
   status?: number
   headers?: Readonly<Record<string, string>>
 }
@@ -52,9 +50,8 @@ export async function converse(client: Client, topic: Topic): Promise<Outcome> {
   }
   const attempts: Attempt[] = []
   const tap = {
-    sent(body: Uint8Array | string = '') {
-      const bytes = Buffer.from(body)
-      attempts.push({ bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') })
+    sent(body: Uint8Array | string | Digest = '') {
+      attempts.push({ ...(typeof body === 'object' && 'sha256' in body ? body : digest(body)) })
     },
     answered(status: number, headers: Readonly<Record<string, string>>) {
       Object.assign(attempts.at(-1)!, { status, headers })
@@ -78,3 +75,8 @@ export async function converse(client: Client, topic: Topic): Promise<Outcome> {
 }
 
 const slug = (text: string): string => text.toLowerCase().replace(/[^a-z0-9]+/g, '-')
+
+function digest(body: Uint8Array | string): Digest {
+  const bytes = Buffer.from(body)
+  return { bytes: bytes.length, sha256: createHash('sha256').update(bytes).digest('hex') }
+}

@@ -18,7 +18,7 @@ export function interop(title: string, clients: readonly Client[], expectations:
   const rows: Row[] = []
   describe(title, { concurrency: 2 }, () => {
     for (const client of clients) {
-      describe(client.name, { concurrency: true, timeout: 60_000 }, () => {
+      describe(client.name, { concurrency: true, timeout: 120_000 }, () => {
         itSpeaks(client)
         if (client.stream !== undefined) {
           itHearsStreams(client)
@@ -100,7 +100,8 @@ async function fail(client: Client, name: SituationName, situation: Situation, [
   const shown = client.show(outcome.error)
   rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
   assert.equal(shown.error, error, `${shown.error}: ${shown.message}`)
-  const expectedWords = words ?? client.words?.(situation.status, situation.message) ?? situation.message
+  const { asks, status, message, headers } = situation
+  const expectedWords = words ?? client.words?.({ asks, status, message, tries, type: headers?.['x-amzn-errortype'] ?? error }) ?? message
   if (typeof expectedWords === 'string') assert.equal(shown.message, expectedWords)
   else assert.match(shown.message, expectedWords)
   assert.equal(attempts.length, tries, 'attempts')
