@@ -14,6 +14,7 @@ export class NativeSide implements ClientSide {
   readonly #splitter = new Splitter()
   #sink: Sink | undefined
   #ended = false
+  #full = false
 
   constructor(exchange: Exchange, talk: Talk) {
     this.#exchange = exchange
@@ -29,7 +30,9 @@ export class NativeSide implements ClientSide {
   event(frame: Frame): boolean {
     const sink = this.#sink!
     if (sink.write(frame.bytes)) return true
-    sink.once('drain', () => this.#talk.drained())
+    // Those that were read together are still told, however full it is.
+    if (!this.#full) sink.once('drain', this.#onDrain)
+    this.#full = true
     return false
   }
 
@@ -42,11 +45,21 @@ export class NativeSide implements ClientSide {
   }
 
   end(): void {
-    this.#sink!.end()
+    this.#finish()
   }
 
   fail(exceptionType: string, message: string): void {
-    this.#sink!.end(encodeMessage(exceptionMessage(exceptionType, Buffer.from(JSON.stringify({ message })))))
+    this.#finish(encodeMessage(exceptionMessage(exceptionType, Buffer.from(JSON.stringify({ message })))))
+  }
+
+  #finish(last?: Buffer): void {
+    this.#exchange.body.off('data', this.#onData).off('end', this.#onEnd)
+    this.#sink!.end(last)
+  }
+
+  readonly #onDrain = (): void => {
+    this.#full = false
+    this.#talk.drained()
   }
 
   readonly #onData = (chunk: Buffer): void => {

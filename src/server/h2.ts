@@ -80,7 +80,7 @@ export class Http2Exchange implements Exchange, Sink {
     const timer = setTimeout(() => this.body.destroy(), this.#takeMs)
     this.body.once('close', () => clearTimeout(timer))
     // RFC 9113 §8.1: an answer that ends before its request does, and a client that need not go on.
-    if (this.hasBody) drainAway(this.body, (ended) => { if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR) })
+    if (this.hasBody && !this.body.readableEnded) drainAway(this.body, (ended) => { if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR) })
   }
 
   once(event: 'drain', listener: () => void): void {

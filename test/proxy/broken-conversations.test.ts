@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { PROTOCOLS } from '../kit/client.ts'
 import { chunk, type Heard } from '../kit/conversing.ts'
 import { LAST, PATH, Speaker, wrapped } from '../kit/speaker.ts'
@@ -178,6 +181,19 @@ for (const protocol of PROTOCOLS) {
     clearInterval(talking)
     speaker.resume()
     assert.equal(await speaker.over, false)
+    speaker.leave()
+  })
+
+  test(`jwt.revocation_file: a conversation of who is revoked ends, over ${protocol}`, async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'revoked-'))
+    after(() => rmSync(folder, { recursive: true }))
+    const file = join(folder, 'revoked.yaml')
+    writeFileSync(file, '')
+    const { speaker, heard, line } = await begin(protocol, await proxyWith({ JWT__REVOCATION_FILE: file }))
+    writeFileSync(file, '- { user: alice }\n')
+    assert.deepEqual(await speaker.exception(), ['serviceUnavailableException', 'The token of your single sign-on was not accepted.'])
+    assert.deepEqual(await outcome(line), { status: 200, failed: 'client', error: 'TOKEN_REVOKED' })
+    await heard.over
     speaker.leave()
   })
 

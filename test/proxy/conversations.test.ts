@@ -150,6 +150,24 @@ for (const protocol of PROTOCOLS) {
     await line
   })
 
+  test(`a client that reads slowly does not make the proxy listen for it a thousand times, over ${protocol}`, async () => {
+    const { speaker, heard, line } = await begin(protocol, proxy)
+    const warnings: string[] = []
+    const warn = ({ name }: Error): void => void warnings.push(name)
+    process.on('warning', warn)
+    speaker.pause()
+    // Many in one piece: they come to the proxy together.
+    const piece = Buffer.concat(Array.from({ length: 1000 }, () => chunk('x')))
+    for (let pieces = 0; pieces < 60; pieces++) heard.stream.write(piece)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    speaker.resume()
+    await speaker.frame(60_000)
+    process.off('warning', warn)
+    assert.deepEqual(warnings, [])
+    speaker.leave()
+    await line
+  })
+
   test(`an AWS that reads slowly pauses the client, and misses nothing, over ${protocol}`, async () => {
     const { speaker, heard, line } = await begin(protocol, proxy)
     heard.stream.pause()
