@@ -3,7 +3,7 @@ import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '
 import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Models } from '../model/index.ts'
-import { AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, type ProxyDependencies } from '../proxy/index.ts'
+import { askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
@@ -94,12 +94,13 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
   const revoked = (caller: Caller) => revocations.has(caller)
   revocations.watch(setup.revocations)
   const aws = wayToAws(setup, env, log)
+  const models = new Models()
   const house: ProxyDependencies = {
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
     ...aws, health: new AwsHealth(aws), revoked, live, log, ...more,
-    models: new Models(),
+    models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,
     sessionMs: bidirectional.session_timeout,

@@ -48,9 +48,10 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   return { setup: { config, issuers, rules: rulesOf(config, policy), revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
-function rulesOf({ limits, pricing }: Config, policy: Policy): Rules {
+function rulesOf({ limits, pricing, policy: { rules } }: Config, policy: Policy): Rules {
+  const doModelsMatter = pricing.length > 0 || rules.some(({ models, geographies }) => models !== undefined || geographies !== undefined)
   const areTokensLimited = [limits.default, ...limits.groups.values(), ...limits.users.values()].some((row) => TOKEN_LIMITS.some((name) => row[name] !== undefined))
-  return { policy, prices: new Prices(pricing), reserveTokens: limits.reserve_tokens, areTokensLimited }
+  return { policy, prices: new Prices(pricing), reserveTokens: limits.reserve_tokens, doModelsMatter, areTokensLimited }
 }
 
 const TOKEN_LIMITS = ['tokens_per_minute', 'tokens_per_day', 'tokens_per_month', 'usd_per_day', 'usd_per_month'] as const

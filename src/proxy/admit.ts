@@ -11,6 +11,8 @@ export interface Rules {
   readonly prices: Prices
   /** Tokens held for an answer whose length nothing limits. */
   readonly reserveTokens: number
+  /** Whether rules or prices look at models. */
+  readonly doModelsMatter: boolean
   /** Whether tokens or money are limited for anybody. */
   readonly areTokensLimited: boolean
 }

@@ -10,10 +10,10 @@ export class Payload {
   readonly bytes: number
   /** Lower-case hex. */
   readonly sha256: string
-  readonly #reservation: Reservation
+  readonly #reservation: Pick<Reservation, 'release'>
   #chunks: readonly Buffer[]
 
-  constructor(chunks: readonly Buffer[], bytes: number, sha256: string, reservation: Reservation) {
+  constructor(chunks: readonly Buffer[], bytes: number, sha256: string, reservation: Pick<Reservation, 'release'>) {
     this.#chunks = chunks
     this.bytes = bytes
     this.sha256 = sha256
@@ -39,6 +39,8 @@ export interface BodyLimits {
 }
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+/** For requests of our own. */
+export const NO_BODY = new Payload([], 0, EMPTY_SHA256, { release: () => undefined })
 
 /**
  * Receives the body of a request, hashing it as it comes.

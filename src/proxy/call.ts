@@ -40,7 +40,7 @@ export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoe
  * @throws Refusal - `CLIENT_GONE`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`
  * @throws UpstreamError - for the road.
  */
-export async function callAws(exchange: Exchange, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onRetry: (why: Retry) => void): Promise<Answer> {
+export async function callAws(exchange: Pick<Exchange, 'gone' | 'onGone'>, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onRetry: (why: Retry) => void): Promise<Answer> {
   let credentials = await currentCredentials(house.credentials)
   const tried = new Set<Retry>()
   for (;;) {

@@ -14,6 +14,7 @@ import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
 import type { AwsHealth } from './health.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
+import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
 import { intentOf, report, type Story, type Witnesses } from './report.ts'
 import { findRoute, type Route } from './route.ts'
@@ -25,6 +26,7 @@ export interface ProxyDependencies extends ConversationDependencies, Witnesses {
   /** What may be done, and what it costs; they change at a reload. */
   readonly rules: Rules
   readonly models: Models
+  readonly profiles: Profiles
   readonly limits: Limits
   readonly budget: ByteBudget
   readonly maxBodyBytes: number
@@ -71,7 +73,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     story.passage = await house.health.answer(exchange)
     return
   }
-  if (isModelInPath(operation)) permit(story, route, caller, undefined, house)
+  if (isModelInPath(operation)) await permit(story, route, caller, undefined, house)
   if (operation.answer === 'conversation') {
     await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
     story.tap = new UsageTap(200, CONVERSATION)
@@ -87,7 +89,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const stopSigns = signsOfLife(exchange, route)
   try {
     const members = membersOf(payload.chunks, operation, house.rules.areTokensLimited)
-    if (!isModelInPath(operation)) permit(story, route, caller, members, house)
+    if (!isModelInPath(operation)) await permit(story, route, caller, members, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
     const ticket = await admitted(exchange, story, route, caller, estimate, house)
     story.sentMs = house.nowMs()
@@ -112,8 +114,10 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
 const CONVERSATION = ['content-type', 'application/vnd.amazon.eventstream']
 
 /** Asks the policy, and notes what it was asked and which rule has answered. */
-function permit(story: Story, route: Route, caller: Caller, members: Members | undefined, { rules, models }: ProxyDependencies): void {
+async function permit(story: Story, route: Route, caller: Caller, members: Members | undefined, { rules, models, profiles }: ProxyDependencies): Promise<void> {
   story.model = modelOf(route, members, models)
+  const resolved = story.model === undefined || !rules.doModelsMatter ? story.model : profiles.resolve(story.model)
+  story.model = resolved instanceof Promise ? await resolved : resolved
   story.rule = authorise(caller, route.operation, story.model, rules.policy)
 }
 

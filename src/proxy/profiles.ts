@@ -1,0 +1,90 @@
+import { parseJson } from '../json/index.ts'
+import type { Model, Models } from '../model/index.ts'
+import { NO_BODY } from './body.ts'
+import { type CallDependencies, callAws } from './call.ts'
+import { findRoute } from './route.ts'
+
+/** ARNs of the models behind an inference profile; `undefined` where AWS does not say. */
+export type AskProfile = (id: string) => Promise<readonly string[] | undefined>
+
+/** An application profile is made over models that do not change; one that AWS did not know can be made a minute later. */
+const UNKNOWN_MS = 60_000
+/** Callers choose the ids: more at once are not worth a place in AWS's own limits. */
+const MAX_AT_ONCE = 4
+const MAX_UNKNOWN = 1000
+
+/**
+ * Learns what is behind application inference profiles, whose ids say nothing. Without that, rules about models deny them,
+ * and nobody knows their price.
+ */
+export class Profiles {
+  readonly #models: Models
+  readonly #ask: AskProfile
+  readonly #nowMs: () => number
+  readonly #flights = new Map<string, Promise<void>>()
+  /** Ids that AWS does not know, and until when it is not asked again. */
+  readonly #unknown = new Map<string, number>()
+
+  constructor(models: Models, ask: AskProfile, nowMs: () => number) {
+    this.#models = models
+    this.#ask = ask
+    this.#nowMs = nowMs
+  }
+
+  /** The model with what is behind it, as far as it can be known; a promise only where AWS has to be asked. */
+  resolve(model: Model): Model | Promise<Model> {
+    const { id, type, names } = model
+    if (type !== 'application-inference-profile' || names.length > 0 || this.#isUnknown(id)) return model
+    const flight = this.#flights.get(id) ?? this.#begin(id)
+    return flight === undefined ? model : flight.then(() => this.#models.of(id))
+  }
+
+  #isUnknown(id: string): boolean {
+    return (this.#unknown.get(id) ?? -Infinity) > this.#nowMs()
+  }
+
+  #begin(id: string): Promise<void> | undefined {
+    if (this.#flights.size >= MAX_AT_ONCE) return undefined
+    const flight = this.#learn(id).finally(() => this.#flights.delete(id))
+    this.#flights.set(id, flight)
+    return flight
+  }
+
+  async #learn(id: string): Promise<void> {
+    const behind = await this.#ask(id).catch(() => undefined)
+    if (behind !== undefined) return this.#models.learn(id, behind)
+    if (this.#unknown.size >= MAX_UNKNOWN) this.#unknown.clear()
+    this.#unknown.set(id, this.#nowMs() + UNKNOWN_MS)
+  }
+}
+
+const MAX_ANSWER_BYTES = 65_536
+const NO_FIELDS = { get: () => undefined, forward: [] }
+
+/** Asks by GetInferenceProfile, with the proxy's own credentials: they need `bedrock:GetInferenceProfile`. */
+export function askProfile(house: CallDependencies): AskProfile {
+  return async (id) => {
+    const route = findRoute('GET', { path: `/inference-profiles/${encodeURIComponent(id)}`, query: undefined })
+    const { status, message, held } = await callAws({ gone: false, onGone: undefined }, route, NO_FIELDS, NO_BODY, house, () => undefined)
+    if (status !== 200 || held !== undefined) {
+      message.destroy()
+      return undefined
+    }
+    const chunks: Buffer[] = []
+    let bytes = 0
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > MAX_ANSWER_BYTES) return undefined
+      chunks.push(chunk)
+    }
+    return modelArns(parseJson(Buffer.concat(chunks)))
+  }
+}
+
+/** `models[].modelArn`: all of them, or none. */
+function modelArns(answer: unknown): readonly string[] | undefined {
+  const models = (answer as { readonly models?: unknown } | null)?.models
+  if (!Array.isArray(models)) return undefined
+  const arns = models.map((model: { readonly modelArn?: unknown } | null) => model?.modelArn)
+  return arns.every((arn) => typeof arn === 'string') ? arns : undefined
+}
