@@ -17,7 +17,7 @@ export function egress(config: Config, env: Terminal['env']): readonly Egress[] 
   const bedrock = Object.entries(endpointsOf(config)).map(([service, endpoint]) => placed(endpoint, `Bedrock ${service}`))
   const credentials = credentialPlaces(credentialSight(config, env)).map(({ purpose, url }) => placed(placeOf(url), purpose))
   const through = ({ host, purpose, near }: Placed): Egress => ({ host, purpose: proxy === undefined || near ? purpose : `${purpose} (through the egress proxy)` })
-  return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer))])
+  return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...signInHosts(config)])
 }
 
 interface Placed extends Egress {
@@ -33,6 +33,11 @@ function issuerHosts(jwt: ConfiguredIssuer): readonly Egress[] {
   const asked = jwt.secret === undefined && jwt.public_key === undefined && jwt.jwks_file === undefined
   const url = asked ? (jwt.jwks_url ?? jwt.issuer) : undefined
   return url === undefined ? [] : [placed(placeOf(new URL(url)), jwt.jwks_url === undefined ? 'issuer, and the host it names for its keys' : 'keys of the issuer')]
+}
+
+/** Browsers go there by themselves; the proxy takes their codes to it. */
+function signInHosts({ sso: { issuer, redirect_url: pages } }: Config): readonly Egress[] {
+  return issuer === undefined || pages === undefined ? [] : [placed(placeOf(new URL(issuer)), 'sign-in, and the hosts it names for tokens and keys')]
 }
 
 function merge(hosts: readonly Egress[]): readonly Egress[] {

@@ -10,6 +10,7 @@ import type { Terminal } from './command.ts'
 import { journalOptions, limitTable } from './limits.ts'
 import { openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
+import { loginFacts, openSignIn } from './sso.ts'
 
 /** How long a body may wait for memory. A paused upload hides that its client has left. */
 const MAX_WAIT_MS = 5000
@@ -35,10 +36,11 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
-  const pages = { log, checks, tls: setup.tls !== undefined, basePath: base }
+  const pages = { log, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
+  const signIn = openSignIn(setup, house)
   const door: Door = new Door(doorOptions(setup), log, (exchange) => {
     const path = pathBelow(exchange, base)
-    if (path === undefined || !servePage(exchange, path, pages)) void handle(exchange, house)
+    if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
   })
   let draining = false
   const admin = await openAdmin(config, house, checks, log)

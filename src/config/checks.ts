@@ -15,6 +15,7 @@ interface Check {
 const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'] as const
 const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
 const KEY_COLUMNS = JWT_KEYS.map((name) => name.slice('jwt.'.length)).join(', ')
+const SSO_MORE = ['sso.client_secret', 'sso.login_client_id', 'sso.redirect_url', 'sso.resource', 'sso.audience', 'sso.groups_allowed', 'sso.cookie_secret'] as const
 const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint'] as const
 
 const CHECKS: readonly Check[] = [
@@ -69,6 +70,22 @@ const CHECKS: readonly Check[] = [
     // RFC 2104 section 3: a key shorter than the hash weakens it.
     broken: ({ audit }) => audit.key !== undefined && Buffer.byteLength(audit.key.reveal()) < 32,
     expected: 'audit.key of at least 32 bytes (`openssl rand -base64 48` makes one)' },
+  { about: ['sso.issuer', 'sso.client_id'],
+    broken: ({ sso }) => (sso.issuer === undefined) !== (sso.client_id === undefined),
+    expected: 'sso.issuer and sso.client_id, both or neither' },
+  { about: SSO_MORE,
+    broken: ({ sso }) => sso.issuer === undefined && SSO_MORE.filter((name) => sso[name.slice('sso.'.length) as keyof typeof sso] !== undefined),
+    expected: 'sso.issuer beside it: without an issuer nobody can sign in' },
+  // Its tokens would be refused by the very proxy that asked for them.
+  { about: ['sso.issuer', 'jwt.issuer', 'jwt.issuers'],
+    broken: ({ sso, jwt }) => sso.issuer !== undefined && !(jwt.issuers.length === 0 ? [jwt.issuer ?? sso.issuer] : jwt.issuers.map(({ issuer }) => issuer)).includes(sso.issuer),
+    expected: 'an issuer whose tokens are accepted: the same as jwt.issuer, or one of jwt.issuers' },
+  { about: ['sso.redirect_url'],
+    broken: ({ sso }) => sso.redirect_url?.endsWith('/sign-in/callback') === false,
+    expected: 'the address of this proxy with /sign-in/callback at its end' },
+  { about: ['sso.cookie_secret'],
+    broken: ({ sso }) => sso.cookie_secret !== undefined && Buffer.byteLength(sso.cookie_secret.reveal()) < 32,
+    expected: 'sso.cookie_secret of at least 32 bytes (`openssl rand -base64 48` makes one)' },
   { about: AWS_KEYS,
     broken: ({ aws }) => (aws.access_key_id === undefined) !== (aws.secret_access_key === undefined)
       || (aws.session_token !== undefined && aws.access_key_id === undefined),

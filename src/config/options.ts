@@ -4,6 +4,7 @@ import { admin, audit, logging } from './observation.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
+import { sso } from './sso.ts'
 
 // It becomes part of AWS's host names.
 const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
@@ -244,7 +245,7 @@ const pricing = {
 type Options = Readonly<Record<string, Option>>
 
 /** All options, in the order of the documentation. */
-export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...limits, ...pricing, ...admin, ...audit, ...logging }
+export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...limits, ...pricing, ...admin, ...audit, ...logging, ...sso }
 
 /** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
 export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

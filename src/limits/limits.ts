@@ -1,7 +1,7 @@
-import type { Estimate } from './account.ts'
+import { Account, type Estimate } from './account.ts'
 import { Allowances, keyOf, type LimitedCaller, type LimitTable } from './allowance.ts'
 import { NOTHING, type Spent } from './period.ts'
-import { rateLimitFields } from './standing.ts'
+import { rateLimitFields, type Standing } from './standing.ts'
 import type { Reservation, Store, Usage } from './store.ts'
 
 /**
@@ -50,6 +50,19 @@ export class Limits {
   /** What a caller has used in the UTC day and month that are now. */
   usage({ issuer, user }: Pick<LimitedCaller, 'issuer' | 'user'>, nowMs: number): Usage | Promise<Usage> {
     return this.#store.usage(keyOf(issuer, user), nowMs)
+  }
+
+  /** How a caller stands with the days and months that limit him; of what is counted by the minute, or at once, it tells the limit alone: all is left. */
+  standings(caller: LimitedCaller, nowMs: number): readonly Standing[] | Promise<readonly Standing[]> {
+    const allowance = this.#allowances.of(caller)
+    const standingsOf = ({ day, month }: Usage) => {
+      const account = new Account(allowance.key)
+      account.day.add(day, nowMs)
+      account.month.add(month, nowMs)
+      return account.standings(allowance, nowMs)
+    }
+    const usage = this.#store.usage(allowance.key, nowMs)
+    return usage instanceof Promise ? usage.then(standingsOf) : standingsOf(usage)
   }
 
   close(): void | Promise<void> {

@@ -29,7 +29,7 @@ export interface Decision {
  *     policy.decide(caller, 'Converse', [parseModel(id)])  // { allow: true, rule: 'policy.rules[0]' }
  */
 export class Policy {
-  readonly #rules: readonly { readonly rule: Rule; readonly decision: Decision }[]
+  readonly #rules: readonly { readonly rule: Rule; readonly options: RuleOptions; readonly decision: Decision }[]
   readonly #otherwise: Decision
 
   /** @throws PolicyError - `POLICY_AMBIGUOUS_USER`, `POLICY_UNKNOWN_OPERATION`; the message names the rule. */
@@ -37,7 +37,7 @@ export class Policy {
     const known = new Set(operations)
     this.#rules = rules.map((options, i) => {
       const name = `policy.rules[${i}]`
-      return { rule: made(name, () => new Rule(options, issuers, known)), decision: { allow: options.effect === 'allow', rule: name } }
+      return { rule: made(name, () => new Rule(options, issuers, known)), options, decision: { allow: options.effect === 'allow', rule: name } }
     })
     this.#otherwise = { allow: otherwise === 'allow', rule: 'default' }
   }
@@ -50,6 +50,11 @@ export class Policy {
     if (models.length === 0) return this.#decide(asker, operation, undefined)
     const decisions = models.map((model) => this.#decide(asker, operation, model))
     return decisions.find(({ allow }) => !allow) ?? decisions[0]!
+  }
+
+  /** What the caller can be told: the rules that are for him, in their order, and what holds where none of them applies. */
+  rulesFor(asker: Asker): { readonly rules: readonly RuleOptions[]; readonly otherwise: 'allow' | 'deny' } {
+    return { rules: this.#rules.filter(({ rule }) => rule.isFor(asker)).map(({ options }) => options), otherwise: this.#otherwise.allow ? 'allow' : 'deny' }
   }
 
   #decide(asker: Asker, operation: string, model: Model | undefined): Decision {

@@ -47,10 +47,13 @@ export class Rule {
 
   /** Whether it is a rule for this request. Of a model that is not fully known a permission says no, and a prohibition yes. */
   applies(asker: Asker, operation: string, model: Model | undefined): boolean {
-    return (this.#operations === undefined || this.#operations.has(operation))
-      && (this.#users === undefined || this.#users.has(asker.issuer, asker.user))
-      && (this.#groups === undefined || asker.groups.some((group) => this.#groups!.has(asker.issuer, group)))
+    return (this.#operations === undefined || this.#operations.has(operation)) && this.isFor(asker)
       && ((this.#models === undefined && this.#geographies === undefined) || (model !== undefined && this.#covers(model)))
+  }
+
+  /** Whether it is a rule for this caller, whatever is asked for. */
+  isFor({ issuer, user, groups }: Asker): boolean {
+    return (this.#users === undefined || this.#users.has(issuer, user)) && (this.#groups === undefined || groups.some((group) => this.#groups!.has(issuer, group)))
   }
 
   #covers(model: Model): boolean {

@@ -13,6 +13,18 @@ export interface PageSources {
   readonly checks: ReadinessChecks
   readonly tls: boolean
   readonly basePath: string
+  /** What `login` needs to know; `undefined` where nobody can log in. */
+  readonly login: LoginFacts | undefined
+}
+
+/** Public, all of it. */
+export interface LoginFacts {
+  readonly issuer: string
+  readonly client_id: string
+  readonly scopes: readonly string[]
+  readonly token: 'id' | 'access'
+  readonly resource?: string | undefined
+  readonly audience?: string | undefined
 }
 
 /**
@@ -23,17 +35,24 @@ export interface PageSources {
 export function servePage(exchange: Exchange, path: string, sources: PageSources): boolean {
   const page = PAGES.get(path)
   if (page === undefined) return false
-  const fields = fieldsOf(exchange)
-  if (typeof fields === 'string') refuse(exchange, fields, sources.log, fields === 'UNKNOWN_METHOD' ? 'GET, HEAD' : undefined)
-  else send(exchange, page(sources, fields))
+  const fields = requestOf(exchange, ['GET', 'HEAD'], sources.log)
+  if (fields !== undefined) send(exchange, page(sources, fields))
   return true
 }
 
+/** The header of a request for a page; `undefined` where it has been refused. */
+export function requestOf(exchange: Exchange, methods: readonly string[], log: Log): RequestFields | undefined {
+  const fields = fieldsOf(exchange, methods)
+  if (typeof fields !== 'string') return fields
+  refuse(exchange, fields, log, fields === 'UNKNOWN_METHOD' ? methods.join(', ') : undefined)
+  return undefined
+}
+
 /** A page is held to the rules of any request: health checks that read theirs in another way have opened other proxies. */
-function fieldsOf({ fields, protocol, method, hasBody }: Exchange): RequestFields | ProblemCode {
+function fieldsOf({ fields, protocol, method, hasBody }: Exchange, methods: readonly string[]): RequestFields | ProblemCode {
   try {
     const read = requestFields(fields, protocol)
-    if (method !== 'GET' && method !== 'HEAD') return 'UNKNOWN_METHOD'
+    if (!methods.includes(method)) return 'UNKNOWN_METHOD'
     return hasBody ? 'BODY_NOT_ALLOWED' : read
   } catch (error) {
     if (error instanceof HttpError) return error.code
@@ -68,17 +87,25 @@ function originOf({ tls, basePath }: PageSources, fields: RequestFields): string
   return `${isSecure ? 'https' : 'http'}://${fields.get('host') ?? 'localhost'}${basePath}`
 }
 
+/** Where people come by the address alone, and nobody can sign in. */
+const home: Page = (sources, fields) => ({ status: 200, type: 'text/plain; charset=utf-8', text: `This is a proxy for AWS Bedrock. How clients are set up: ${originOf(sources, fields)}/setup\n` })
+
+const login: Page = ({ login: facts }) => (facts === undefined ? json(404, { message: 'Nobody can log in here.' }) : json(200, facts))
+
 const PAGES: ReadonlyMap<string, Page> = new Map([
+  ['/', home], ['/.well-known/bedrock-sso-proxy', login],
   ['/health', alive], ['/health/live', alive], ['/health/ready', ready], ['/openapi.json', openapi], ['/setup', setup],
 ])
 
-/** A page of ours loads nothing, runs nothing, is framed by nobody and kept nowhere. */
-const SECURITY = [
-  'Cache-Control', 'no-store', 'Content-Security-Policy', "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
-  'X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer', 'Cross-Origin-Resource-Policy', 'same-origin',
+/** A page of ours loads nothing, runs nothing, and is framed by nobody. */
+const PAGE_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+
+/** It is kept nowhere, and what it leads to does not learn of it. */
+export const SECURITY = [
+  'Cache-Control', 'no-store', 'X-Content-Type-Options', 'nosniff', 'Referrer-Policy', 'no-referrer', 'Cross-Origin-Resource-Policy', 'same-origin',
 ]
 
 function send(exchange: Exchange, { status, type, text }: Answer): void {
   const body = Buffer.from(text)
-  exchange.answer(status, ['Content-Type', type, 'Content-Length', String(body.length), ...SECURITY], body)
+  exchange.answer(status, ['Content-Type', type, 'Content-Length', String(body.length), 'Content-Security-Policy', PAGE_POLICY, ...SECURITY], body)
 }

@@ -4,8 +4,21 @@
  * @param origin - Scheme, host and base path of this proxy as the reader reached it.
  */
 export function setupText(origin: string): string {
-  const parts = CLIENTS.map(([client, lines]) => `${client}\n\n${lines(origin).map((line) => `    ${line}\n`).join('')}`)
+  const parts = snippets(origin).map(({ client, lines }) => `${client}\n\n${lines.map((line) => `    ${line}\n`).join('')}`)
   return `AWS Bedrock at ${origin}, with the token of your single sign-on in place of AWS keys.\n\n${parts.join('\n')}`
+}
+
+export interface Snippet {
+  readonly client: string
+  /** With `TOKEN` where the token belongs. */
+  readonly lines: readonly string[]
+}
+
+export const TOKEN = '<token>'
+
+/** The same client by client. */
+export function snippets(origin: string): readonly Snippet[] {
+  return CLIENTS.map(([client, lines]) => ({ client, lines: lines(origin) }))
 }
 
 const MODEL = '<model or inference profile>'
@@ -32,6 +45,15 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string) => re
     `import { BedrockRuntimeClient, ConverseCommand } from ${AWS_SDK}`,
     `const bedrock = new BedrockRuntimeClient({ endpoint: '${origin}', region: 'us-east-1', token: { token: '<token>' }, authSchemePreference: ['httpBearerAuth'] })`,
     `await bedrock.send(new ConverseCommand({ modelId: '${MODEL}', messages: [{ role: 'user', content: [{ text: 'Hello' }] }] }))`,
+  ]],
+  ['A profile of the AWS SDKs and the AWS CLI, after `bedrock-sso-proxy login`: its token is always fresh', (origin) => [
+    `bedrock-sso-proxy login --proxy ${origin}`,
+    "cat >> ~/.aws/config <<'END'",
+    '[profile bedrock-sso]',
+    `credential_process = bedrock-sso-proxy token --proxy ${origin} --credential-process`,
+    `endpoint_url = ${origin}`,
+    'region = us-east-1',
+    'END',
   ]],
   ['Programs that can only sign: any key, the token as session token; the signature is ignored', (origin) => [
     `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin}`,

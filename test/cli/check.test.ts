@@ -54,6 +54,8 @@ test('check --egress lists every host that the proxy can connect to', async () =
     '169.254.169.254:80  AWS credentials of an instance',
     'idp.example:8443  issuer, and the host it names for its keys',
   ])
+  const sso = { ...GOOD, SSO__ISSUER: 'https://sso.example', SSO__CLIENT_ID: 'c', SSO__REDIRECT_URL: 'https://p.example/sign-in/callback' }
+  assert.ok((await check(['--egress'], sso)).out.some((line) => /^sso\.example:443 +sign-in/.test(line)))
   assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__FIPS: 'true' })).out.filter((line) => line.includes('Bedrock')), [
     'bedrock-runtime-fips.eu-central-1.amazonaws.com:443  Bedrock runtime',
     'bedrock-fips.eu-central-1.amazonaws.com:443  Bedrock control',

@@ -9,6 +9,14 @@ const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_toke
 const JOURNAL = 'expected limits.path with limits.store journal, and only with it'
 
 for (const [claim, document, env, expected] of [
+  ['an issuer to sign in with has no client', NEEDED, { SSO__ISSUER: 'https://a/' }, 'SSO__ISSUER: sso.issuer: expected sso.issuer and sso.client_id, both or neither'],
+  ['a client secret has no issuer', NEEDED, { SSO__CLIENT_SECRET: 's' }, 'SSO__CLIENT_SECRET: sso.client_secret: expected sso.issuer beside it: without an issuer nobody can sign in'],
+  ['people sign in with an issuer whose tokens are refused', NEEDED, { JWT__ISSUER: 'https://b/', SSO__ISSUER: 'https://a/', SSO__CLIENT_ID: 'c' },
+    'SSO__ISSUER: sso.issuer: expected an issuer whose tokens are accepted: the same as jwt.issuer, or one of jwt.issuers'],
+  ['browsers come back to a page that is none', NEEDED, { SSO__ISSUER: 'https://a/', SSO__CLIENT_ID: 'c', SSO__REDIRECT_URL: 'https://p/callback' },
+    'SSO__REDIRECT_URL: sso.redirect_url: expected the address of this proxy with /sign-in/callback at its end'],
+  ['the secret of cookies is short', NEEDED, { SSO__ISSUER: 'https://a/', SSO__CLIENT_ID: 'c', SSO__COOKIE_SECRET: 's' },
+    'SSO__COOKIE_SECRET: sso.cookie_secret: expected sso.cookie_secret of at least 32 bytes (`openssl rand -base64 48` makes one)'],
   ['a certificate has no key', { ...NEEDED, server: { tls: { cert_file: 'c' } } }, {}, `/srv/config.json:10: server.tls.cert_file: ${TLS}`],
   ['a key has no certificate', NEEDED, { SERVER__TLS__KEY_FILE: 'k' }, `SERVER__TLS__KEY_FILE: server.tls.key_file: ${TLS}`],
   ['clients are to show certificates and there is no TLS', { ...NEEDED, server: { tls: { client_ca_file: 'a' } } }, {},

@@ -140,6 +140,17 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'audit.intent': [true, 'true', true],
   'logging.level': ['error', 'error', 'error'],
   'logging.format': ['text', 'text', 'text'],
+  'sso.issuer': ['https://sso.example/', 'https://sso.example/', 'https://sso.example/'],
+  'sso.client_id': ['proxy', 'proxy', 'proxy'],
+  'sso.client_secret': ['hush', 'hush', 'hush'],
+  'sso.login_client_id': ['cli', 'cli', 'cli'],
+  'sso.scopes': [['openid', 'api://x/.default'], 'openid,api://x/.default', ['openid', 'api://x/.default']],
+  'sso.redirect_url': ['https://b.example/sign-in/callback', 'https://b.example/sign-in/callback', 'https://b.example/sign-in/callback'],
+  'sso.token': ['access', 'access', 'access'],
+  'sso.resource': ['urn:bedrock', 'urn:bedrock', 'urn:bedrock'],
+  'sso.audience': ['bedrock', 'bedrock', 'bedrock'],
+  'sso.groups_allowed': [['a', 'b'], 'a,b', ['a', 'b']],
+  'sso.cookie_secret': ['0123456789abcdef0123456789abcdef', '0123456789abcdef0123456789abcdef', '0123456789abcdef0123456789abcdef'],
 }
 
 function valueOf(config: Config, name: string): unknown {

@@ -20,7 +20,7 @@ test('Config has the types of its options', () => {
     true satisfies Same<Config['policy']['rules'][0]['users'], readonly string[] | undefined>,
     true satisfies Same<Config['pricing'][0]['input'], number>,
     true satisfies Same<Config['logging']['format'], 'json' | 'text'>,
-    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'bidirectional' | 'policy' | 'limits' | 'pricing' | 'admin' | 'audit' | 'logging'>,
+    true satisfies Same<keyof Config, 'server' | 'jwt' | 'aws' | 'bidirectional' | 'policy' | 'limits' | 'pricing' | 'admin' | 'audit' | 'logging' | 'sso'>,
   ]
   assert.equal(same.length, 13)
 })
