@@ -11,6 +11,7 @@ import { after, test } from 'node:test'
 import { SigV4Error } from '../../src/sigv4/index.ts'
 import { ACCESS_KEY_ID, FakeBedrock, plainAnswer, type Seen, SECRET_ACCESS_KEY } from '../kit/bedrock.ts'
 import { ask, type Got, PROTOCOLS } from '../kit/client.ts'
+import { FakeEgress } from '../kit/egress.ts'
 import { Program } from '../kit/program.ts'
 import { proxyEnv, startProxy, type TestProxy, token } from '../kit/proxy.ts'
 
@@ -111,6 +112,21 @@ test('aws.region: it is what requests are signed for', async () => {
   assert.equal((await invoke(proxy)).status, 503)
   assert.match(String(bedrock.seen.at(-1)!.headers.authorization), /\/eu-west-3\/bedrock\/aws4_request/)
 })
+
+for (const [options, host] of [
+  [{ AWS__REGION: 'eu-central-1' }, 'bedrock-runtime.eu-central-1.amazonaws.com'],
+  [{ AWS__REGION: 'us-east-1', AWS__FIPS: 'true' }, 'bedrock-runtime-fips.us-east-1.amazonaws.com'],
+  [{ AWS__REGION: 'us-east-1', AWS__DUAL_STACK: 'true' }, 'bedrock-runtime.us-east-1.api.aws'],
+] as const) {
+  test(`aws.region, aws.fips, aws.dual_stack, aws.proxy_url: with ${JSON.stringify(options)} the way goes to ${host}`, async () => {
+    const egress = await FakeEgress.start()
+    after(() => egress.close())
+    egress.script = (client) => client.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+    const proxy = await proxyWith({ AWS__ENDPOINT: '', AWS__PROXY_URL: egress.url(), ...options })
+    assert.equal((await invoke(proxy)).status, 503)
+    assert.deepEqual(egress.asked.map(({ target }) => target), [`${host}:443`])
+  })
+}
 
 test('aws.access_key_id, aws.secret_access_key, aws.session_token: requests are signed with them', async () => {
   const temporary = await FakeBedrock.start('the-session-token')

@@ -102,6 +102,19 @@ for (const limit of ['usd_per_day', 'usd_per_month'] as const) {
   })
 }
 
+test('pricing: input, output, cache_read and cache_write have each their price, and the line of a call says what it cost', async () => {
+  const counts = { inputTokens: 1_000_000, outputTokens: 100_000, cacheReadInputTokens: 10_000, cacheWriteInputTokens: 1000 }
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ usage: counts }))
+  const costOf = async (row: object) => {
+    const proxy = await proxyWith({}, { pricing: [{ models: ['amazon.nova-pro-*'], ...row }, { models: ['amazon.*'], input: 99, output: 99 }] })
+    const line = proxy.nextRequestLine()
+    assert.equal((await call(proxy.port)).status, 200)
+    return (await line).cost_usd
+  }
+  assert.equal(await costOf({ input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 }), 3 + 1.5 + 0.003 + 0.00375)
+  assert.equal(await costOf({ input: 3, output: 15 }), 3 + 1.5 + 0.03 + 0.003)
+})
+
 test('limits.reserve_tokens: what a request does not limit is held for it while it runs', async () => {
   const { port } = await proxyWith({ reserve_tokens: 900, default: { tokens_per_day: 1000 } })
   let finish = (): void => undefined
