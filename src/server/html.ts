@@ -10,8 +10,8 @@ export class Html {
 type Value = string | number | Html | readonly Html[]
 
 /** HTML with values in it, each of them escaped unless it is HTML itself; between tags, or in quotes in one. */
-export function html({ raw }: TemplateStringsArray, ...values: readonly Value[]): Html {
-  return new Html(String.raw({ raw }, ...values.map(textOf)))
+export function html(strings: TemplateStringsArray, ...values: readonly Value[]): Html {
+  return new Html(String.raw({ raw: strings }, ...values.map(textOf)))
 }
 
 function textOf(value: Value): string {

@@ -226,10 +226,12 @@ test('the page tells the limits of the person, and what is left of days and mont
   const proxy = await proxyWith({ LIMITS__DEFAULT__TOKENS_PER_DAY: '10000', LIMITS__DEFAULT__USD_PER_MONTH: '2.5', LIMITS__DEFAULT__REQUESTS_PER_MINUTE: '60' })
   const browser = await signedIn(proxy)
   const token = tokenIn(await browser.go('/'))
-  bedrock.script = (_seen, response) => response.end(JSON.stringify({ usage: { inputTokens: 1200, outputTokens: 34, totalTokens: 1234 } }))
+  const called = proxy.nextRequestLine()
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify({ usage: { inputTokens: 1200, outputTokens: 34, totalTokens: 1234 } }))
   await ask('HTTP/1.1', proxy.port, '/model/x/converse', { headers: { authorization: `Bearer ${token}` }, body: '{}' })
+  await called
   const page = said(await browser.go('/'))
-  for (const row of ['Tokens a day 10,000 8,766 again in full 2', 'US dollars a month 2.50 2.50 again in full 2', 'Requests a minute 60 ']) assert.ok(page.includes(row), `${row}: ${page}`)
+  for (const row of ['Tokens a day 10,000 8,766 again in full 2', 'US dollars a month 2.50 2.50 again in full 2', 'Requests a minute 60 ']) assert.ok(page.includes(row), row)
 })
 
 test('a sign-in that comes to nothing ends with a page that says so, and a line that says why', async () => {
