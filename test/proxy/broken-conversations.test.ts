@@ -99,6 +99,25 @@ for (const protocol of PROTOCOLS) {
     speaker.leave()
   })
 
+  test(`an AWS whose clock differs is 503 once, and the next conversation keeps to its time, over ${protocol}`, async () => {
+    const skewed = await proxyWith({})
+    const theirsMs = Date.now() + 3_600_000
+    bedrock.converse = ({ stream }) => {
+      stream.respond({ ':status': 403, 'x-amzn-errortype': 'RequestTimeTooSkewed', 'date': new Date(theirsMs).toUTCString() })
+      stream.end('{"message":"skewed"}')
+    }
+    const first = new Speaker(protocol, skewed.port)
+    assert.equal(await first.status, 503)
+    first.leave()
+    const coming = bedrock.nextHeard()
+    const second = new Speaker(protocol, skewed.port)
+    const [, day, time] = /^(\d{8})T(\d{6})Z$/.exec(String((await coming).headers['x-amz-date']))!
+    const signedMs = Date.parse(`${day}${time}`.replace(/^(....)(..)(..)(..)(..)(..)$/, '$1-$2-$3T$4:$5:$6Z'))
+    assert.ok(signedMs >= theirsMs - 1000)
+    second.status.catch(() => undefined)
+    second.leave()
+  })
+
   test(`an AWS that nobody finds is 503, over ${protocol}`, async () => {
     const nowhere = await proxyWith({ AWS__ENDPOINT: 'http://127.0.0.1:1' })
     const line = nowhere.nextRequestLine()
