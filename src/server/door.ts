@@ -14,7 +14,7 @@ import { addressOf, refuse, refuseBroken, refuseConnection, reportBroken } from 
 import { keepSession } from './session.ts'
 import { sniff } from './sniff.ts'
 import type { Terms } from './terms.ts'
-import { upgrade } from './upgrade.ts'
+import { shouldUpgrade, upgrade } from './upgrade.ts'
 
 export interface DoorOptions {
   readonly host: string
@@ -124,6 +124,7 @@ export class Door {
       headersTimeout: headerMs, requestTimeout: 0, connectionsCheckingInterval: Math.min(1000, headerMs), keepAliveTimeout: keepAliveMs,
       maxHeaderSize: maxHeaderBytes, requireHostHeader: false, insecureHTTPParser: false, joinDuplicateHeaders: false,
       rejectNonStandardBodyWrites: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, highWaterMark: 65_536,
+      shouldUpgradeCallback: shouldUpgrade,
     }
     const log = this.#log
     const server = tls === undefined
@@ -141,7 +142,7 @@ export class Door {
     server.on('checkContinue', (request, response) => inTurn(response, log, () => handler(exchange(request, response, true))))
     server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN', log))
     server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, log))
-    server.on('upgrade', (request, socket: Socket, head) => upgrade(request, socket, head, this.#terms, log, handler, this.#serveH1))
+    server.on('upgrade', (request, _socket, head) => upgrade(request, head, this.#terms, log, handler, this.#serveH1))
     server.on('connect', ({ method, rawHeaders }, socket: Socket) => {
       refuseConnection(socket, 'UNKNOWN_METHOD', log, { method: method!, source: sourceOf(socket.remoteAddress ?? '', rawHeaders, this.#terms.trustedProxies) })
     })

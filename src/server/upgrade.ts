@@ -9,21 +9,26 @@ import { addressOf, isAtWork, refuseConnection, reportBroken } from './refusal.t
 import type { Terms } from './terms.ts'
 import { WebSocketExchange } from './websocket.ts'
 
+/** Whether node:http is to hand over the connection. `Upgrade: h2c`, which curl sends along, is an offer that is not taken up. */
+export const shouldUpgrade = ({ headers }: IncomingMessage): boolean => headers.upgrade?.toLowerCase() !== 'h2c'
+
 /**
- * Takes the connection of a request that asks for another protocol: a WebSocket becomes an exchange. `Upgrade: h2c`, which
- * curl sends along, is an offer that is not taken up, so the request is served as if it had not been made.
+ * Takes the connection of a request that asks for another protocol: a WebSocket becomes an exchange, all else is refused.
  *
  * @param head - What came behind the head of the request.
  * @param serveH1 - Serves a connection from its first byte on.
  */
-export function upgrade(request: IncomingMessage, socket: Socket, head: Buffer, terms: Terms, log: Log, handler: (exchange: Exchange) => void, serveH1: (socket: Socket) => void): void {
+export function upgrade(request: IncomingMessage, head: Buffer, terms: Terms, log: Log, handler: (exchange: Exchange) => void, serveH1: (socket: Socket) => void): void {
+  // Not what the event gives: since Node 25 that is another stream where a body follows, which cannot be refused as a socket is.
+  const { socket } = request
   socket.on('error', () => undefined)
   // The request before has not been answered: nobody who means well asks so early.
   if (isAtWork(socket)) {
     reportBroken(addressOf(socket), 'an upgrade behind a request that is not answered', log)
     return void socket.destroy()
   }
-  if (request.headers.upgrade?.toLowerCase() === 'h2c') {
+  // Node before 24.9 does not ask: then the request begins anew, as if the offer had not been made.
+  if (!shouldUpgrade(request)) {
     socket.unshift(Buffer.concat([headWithout('upgrade', request), head]))
     return serveH1(socket)
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { describe, test } from 'node:test'
 import { encodeMessage, type HeaderValue, Splitter } from '../../src/eventstream/index.ts'
-import { raw } from '../kit/client.ts'
 import { chunk, echo, eventIn } from '../kit/conversing.ts'
 import { startProxy, token } from '../kit/proxy.ts'
 import { NOVA, opening, Talker } from '../kit/talker.ts'
@@ -205,10 +206,31 @@ describe('what opens no WebSocket is an HTTP answer', () => {
     await poor.stop()
   })
 
-  test('an offer of h2c is passed over: the request and those behind it are answered as HTTP/1.1', async () => {
-    const h2c = `GET /health HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\n\r\n`
-    const answers = responses(await raw(proxy.port, `${h2c}GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`))
-    assert.deepEqual(answers.map(({ status, body }) => [status, body]), Array(2).fill([200, '{"status":"ok"}']))
+  test('a body of every kind beside every upgrade ends in an answer, and the next client is served', async () => {
+    for (const upgrade of ['websocket', 'h2c', 'foo']) {
+      for (const body of ['Content-Length: 10\r\n\r\nab', 'Transfer-Encoding: chunked\r\n\r\n5\r\nab', 'Content-Length: 0\r\n\r\n', 'Transfer-Encoding: chunked\r\n\r\nzz\r\n']) {
+        const client = new Talker(proxy.port, `GET /nowhere HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: ${upgrade}\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n${body}`)
+        assert.match(String(await client.status()), /^4\d\d$/, `${upgrade}, ${body}`)
+        client.socket.destroy()
+        await client.over
+      }
+    }
+    bedrock.converse = (heard) => heard.accept()
+    const client = talker([AUTH, 'Content-Length: 0'])
+    assert.equal(await client.status(), 101)
+    client.say({ at: 0 })
+    await leave(client)
+  })
+
+  test('an offer of h2c is passed over: the request is answered as HTTP/1.1, and so is the next one', async () => {
+    const socket = connect(proxy.port, '127.0.0.1')
+    let text = ''
+    socket.on('data', (bytes: Buffer) => { text += bytes.toString() })
+    socket.write('POST /nowhere HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAAQAAP__\r\nContent-Length: 5\r\n\r\nhello')
+    await once(socket, 'data')
+    socket.write('GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    await once(socket, 'close')
+    assert.deepEqual(responses(text).map(({ status }) => status), [404, 200])
   })
 })
 
