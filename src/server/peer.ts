@@ -138,7 +138,9 @@ export class Peer {
   }
 
   #flow(): void {
-    if (this.#held || this.#choked) this.#socket.pause()
-    else this.#socket.resume()
+    if (this.#held || this.#choked) return void this.#socket.pause()
+    // While it was not read it could say nothing.
+    this.#heard = true
+    this.#socket.resume()
   }
 }
