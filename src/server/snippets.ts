@@ -25,6 +25,14 @@ const MODEL = '<model or inference profile>'
 // Whole, the line would pass for an import of ours.
 const AWS_SDK = "'@aws-sdk/client-bedrock-runtime'"
 
+type Variables = readonly (readonly [name: string, value: string])[]
+
+const BEARER: Variables = [['AWS_BEARER_TOKEN_BEDROCK', TOKEN]]
+const SIGNING: Variables = [['AWS_ACCESS_KEY_ID', 'none'], ['AWS_SECRET_ACCESS_KEY', 'none'], ['AWS_SESSION_TOKEN', TOKEN]]
+
+// The SDKs for Python and Go, and the AWS CLI, send no bearer over plain HTTP.
+const identity = (origin: string): Variables => (origin.startsWith('https:') ? BEARER : SIGNING)
+
 const CLIENTS: readonly (readonly [client: string, lines: (origin: string) => readonly string[]])[] = [
   ['Claude Code', (origin) => [
     'export CLAUDE_CODE_USE_BEDROCK=1',
@@ -33,11 +41,12 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string) => re
   ]],
   ['AWS SDKs and the AWS CLI, of 2025 or later', (origin) => [
     `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin} AWS_ENDPOINT_URL_BEDROCK=${origin}`,
-    "export AWS_BEARER_TOKEN_BEDROCK='<token>' AWS_REGION=us-east-1",
+    'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1',
+    `export ${identity(origin).map(([name, value]) => `${name}='${value}'`).join(' ')}`,
   ]],
   ['Python, boto3', (origin) => [
     'import boto3, os',
-    "os.environ['AWS_BEARER_TOKEN_BEDROCK'] = '<token>'",
+    ...identity(origin).map(([name, value]) => `os.environ['${name}'] = '${value}'`),
     `bedrock = boto3.client('bedrock-runtime', endpoint_url='${origin}', region_name='us-east-1')`,
     `bedrock.converse(modelId='${MODEL}', messages=[{'role': 'user', 'content': [{'text': 'Hello'}]}])`,
   ]],
@@ -57,7 +66,8 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string) => re
   ]],
   ['Programs that can only sign: any key, the token as session token; the signature is ignored', (origin) => [
     `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin}`,
-    "export AWS_ACCESS_KEY_ID=none AWS_SECRET_ACCESS_KEY=none AWS_SESSION_TOKEN='<token>' AWS_REGION=us-east-1",
+    'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1',
+    `export ${SIGNING.map(([name, value]) => `${name}='${value}'`).join(' ')}`,
   ]],
   ['curl', (origin) => [
     "curl -H 'Authorization: Bearer <token>' -H 'Content-Type: application/json' \\",

@@ -1,6 +1,15 @@
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { test } from 'node:test'
+import { promisify } from 'node:util'
+import { Agent, fetch } from 'undici'
 import type { Client, Failure } from './kit/client.ts'
-import { Driver, type Identity, showRaised } from './kit/driver.ts'
+import { converse } from './kit/conversation.ts'
+import { Driver, ENVIRONMENT, type Identity, PYTHON, showRaised } from './kit/driver.ts'
+import { TEXT } from './kit/model.ts'
 import { type Expectations, type Expected, interop } from './kit/suite.ts'
+import { TOKENS } from './kit/token.ts'
+import { certificate, program } from './kit/world.ts'
 
 /** Since 1.44 it sends a bearer over TLS only. Without TLS it can sign, with the token for a session token. */
 const BOTO = { 'bearer': Driver.python('boto.py', 'bearer'), 'session token': Driver.python('boto.py', 'session token') } as const
@@ -63,6 +72,22 @@ function expected(tries: number, inStream: ReturnType<typeof event>): Expectatio
     'AWS ends a stream: throttling': inStream('throttlingException', 'Too many tokens'),
     'AWS ends a stream: internal': inStream('internalServerException', 'Something broke'),
   }
+}
+
+test('over http:// it sends no bearer at all, and says so', async () => {
+  const { error, attempts, model } = await converse({ ...client('converse', BOTO.bearer, 'converse'), secure: false }, { name: 'bearer without TLS' })
+  assert.equal(attempts.length, 0, model)
+  assert.equal(showRaised(error).message, 'Invalid endpoint configuration: Bearer authorization requires an HTTPS endpoint.')
+})
+
+for (const secure of [false, true]) {
+  test(`the lines of /setup for Python work as they are, ${secure ? 'with' : 'without'} TLS`, async () => {
+    const { url } = await program('usual', secure)
+    const setup = await (await fetch(`${url}/setup`, { dispatcher: new Agent({ connect: { ca: certificate().pem } }) })).text()
+    const lines = /^Python, boto3\n\n((?: {4}.*\n)+)/m.exec(setup)![1]!.replace(/^ {4}/gm, '').replace('<token>', TOKENS.good).replace('<model or inference profile>', 'interop.setup')
+    const { stdout } = await promisify(execFile)(PYTHON, ['-c', lines.replace(/^(bedrock\.converse.*)$/m, 'print($1)')], { env: ENVIRONMENT })
+    assert.ok(stdout.includes(TEXT), stdout)
+  })
 }
 
 const clients = [boto('invoke', 'bearer', 'standard'), boto('invoke', 'session token', 'legacy'), boto('converse', 'bearer', 'standard'), client('LangChain', LANGCHAIN, 'converse')]

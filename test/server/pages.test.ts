@@ -46,6 +46,9 @@ for (const [name, headers, origin] of [
     for (const line of [`ANTHROPIC_BEDROCK_BASE_URL=${origin}\n`, `AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin} `, `endpoint_url='${origin}'`, `endpoint: '${origin}'`, `${origin}/model/`]) {
       assert.ok(text.includes(line), line)
     }
+    // Some SDKs send no bearer without TLS.
+    assert.equal(text.includes("os.environ['AWS_BEARER_TOKEN_BEDROCK']"), origin.startsWith('https'))
+    assert.equal(text.includes("os.environ['AWS_SESSION_TOKEN']"), !origin.startsWith('https'))
     assert.equal(text.match(/http/g)!.length, text.split(origin).length - 1 + text.match(/httpBearerAuth/g)!.length, 'no other address')
   })
 }

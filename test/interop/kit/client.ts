@@ -44,6 +44,8 @@ export interface Failure {
   readonly status: number
   /** AWS's name of the exception. */
   readonly type: string
+  /** The client's. */
+  readonly error: string
   readonly message: string
   readonly tries: number
 }

@@ -26,7 +26,7 @@ export class Driver {
     after(() => this.#byToken.forEach((one) => one.end()))
   }
 
-  static python = (script: string, identity: Identity): Driver => new Driver([join(HERE, '.tmp', 'python', 'bin', 'python'), join(HERE, 'python', script)], identity)
+  static python = (script: string, identity: Identity): Driver => new Driver([PYTHON, join(HERE, 'python', script)], identity)
   static go = (name: string, identity: Identity): Driver => new Driver([join(HERE, '.tmp', name)], identity)
 
   /** Has `client` ask. What `heard` throws makes it leave. */
@@ -37,8 +37,11 @@ export class Driver {
   }
 }
 
-// Nothing of the machine's own accounts and proxies may reach the clients.
-const ENVIRONMENT = {
+/** Python as `install` made it. */
+export const PYTHON = join(HERE, '.tmp', 'python', 'bin', 'python')
+
+/** Nothing of the machine's own accounts and proxies may reach the clients. */
+export const ENVIRONMENT = {
   PATH: process.env.PATH, HOME: folder, LANG: 'C.UTF-8', PYTHONDONTWRITEBYTECODE: '1',
   AWS_REGION: REGION, AWS_DEFAULT_REGION: REGION, AWS_EC2_METADATA_DISABLED: 'true',
   AWS_CA_BUNDLE: certificate().certFile, SSL_CERT_FILE: certificate().certFile,
