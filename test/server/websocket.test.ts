@@ -5,7 +5,8 @@ import { describe, test } from 'node:test'
 import { encodeMessage, type HeaderValue, Splitter } from '../../src/eventstream/index.ts'
 import { chunk, echo, eventIn } from '../kit/conversing.ts'
 import { startProxy, token } from '../kit/proxy.ts'
-import { NOVA, opening, Talker } from '../kit/talker.ts'
+import { NOVA, opening, PATH, Talker } from '../kit/talker.ts'
+import { conformance, readJson } from '../kit/vectors.ts'
 import { clientFrame, clientText } from '../kit/websocket.ts'
 import { AUTH, bedrock, conversation, leave, outcome, proxy, talker, wrapped } from './conversation.ts'
 import { responses } from './kit.ts'
@@ -232,6 +233,22 @@ describe('what opens no WebSocket is an HTTP answer', () => {
     await once(socket, 'close')
     assert.deepEqual(responses(text).map(({ status }) => status), [404, 200])
   })
+})
+
+conformance('websocket-handshake-frames', (folder) => {
+  for (const one of readJson<{ name: string; request_base64: string; expect_status: number | string }[]>(folder, 'open', 'handshake.json')) {
+    test(`handshake ${one.name} at the door: ${one.expect_status}`, async () => {
+      bedrock.converse = (heard) => heard.accept()
+      const request = Buffer.from(one.request_base64, 'base64').toString('latin1').replace(' /ws ', ` ${PATH} `).replace('\r\n', `\r\n${AUTH}\r\n`)
+      const line = proxy.nextRequestLine()
+      const client = new Talker(proxy.port, Buffer.from(request, 'latin1'))
+      const status = await client.status()
+      if (typeof one.expect_status === 'number') assert.equal(status, one.expect_status)
+      else assert.match(String(status), /^4\d\d$/)
+      client.socket.destroy()
+      await line
+    })
+  }
 })
 
 describe('a conversation whose answer is late', () => {
