@@ -50,7 +50,7 @@ export function priceOf(model: Model | undefined, tokens: Tokens, prices: Prices
 
 /** After these AWS has worked, though we do not know on how much. */
 const WORKED: ReadonlySet<ProblemCode | undefined> = new Set<ProblemCode>([
-  'CLIENT_GONE', 'TOKEN_REVOKED', 'UPSTREAM_SILENT', 'UPSTREAM_RESET', 'UPSTREAM_BROKE', 'UPSTREAM_STALLED', 'UPSTREAM_BAD_ANSWER',
+  'CLIENT_GONE', 'TOKEN_REVOKED', 'DRAINING', 'UPSTREAM_SILENT', 'UPSTREAM_RESET', 'UPSTREAM_BROKE', 'UPSTREAM_STALLED', 'UPSTREAM_BAD_ANSWER',
 ])
 
 /** A frame of a stream holds a token or a few, and some two hundred bytes. */

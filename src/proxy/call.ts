@@ -4,7 +4,7 @@ import { isSigned, type RequestFields } from '../http/index.ts'
 import { type Credentials as SigningCredentials, type Scope, sign, type SigningClock, type SigningKeys } from '../sigv4/index.ts'
 import { type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import type { Payload } from './body.ts'
-import type { Exchange } from './exchange.ts'
+import type { Errand } from './live.ts'
 import { Refusal } from './problem.ts'
 import type { Route } from './route.ts'
 
@@ -36,28 +36,29 @@ export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoe
  * Signs the request, sends it, and repeats it where, and only where, nothing of an answer has come to the client:
  * after a reused connection was reset, after our credentials expired, after our clock was found wrong. Once each.
  *
- * @param onRetry - Told of each repetition.
- * @throws Refusal - `CLIENT_GONE`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`
+ * @param errand - Its end ends the call, and there is no other.
+ * @param onSend - Told of each time it goes out, and why again.
+ * @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and why the errand ended.
  * @throws UpstreamError - for the road.
  */
-export async function callAws(exchange: Pick<Exchange, 'gone' | 'onGone'>, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onRetry: (why: Retry) => void): Promise<Answer> {
+export async function callAws(errand: Errand, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
   let credentials = await currentCredentials(house.credentials)
   const tried = new Set<Retry>()
-  for (;;) {
-    const why = await attempt()
-    if (typeof why === 'object') return why
-    tried.add(why)
-    onRetry(why)
+  for (let again: Retry | undefined; ; tried.add(again)) {
+    const outcome = await attempt(again)
+    if (typeof outcome === 'object') return outcome
+    again = outcome
   }
 
-  async function attempt(): Promise<Answer | Retry> {
+  async function attempt(again: Retry | undefined): Promise<Answer | Retry> {
+    errand.check()
     const endpoint = house.endpoints[route.operation.service]
     const signedMs = house.clock.nowMs()
     const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, credentials, house), chunks: payload.chunks }
-    if (exchange.gone) throw new Refusal('CLIENT_GONE')
+    onSend(again)
     const call = house.client.send(endpoint, wire, tried.has('reset'))
     // Tokens cost money: AWS stops working the moment its connection ends.
-    exchange.onGone = call.destroy
+    errand.onEnd(call.destroy)
     const message = await answerOf(call)
     if (message === undefined) return 'reset'
     return message.statusCode === 403 ? judge(message, signedMs) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
@@ -68,7 +69,7 @@ export async function callAws(exchange: Pick<Exchange, 'gone' | 'onGone'>, route
     try {
       return await call.answer
     } catch (error) {
-      if (exchange.gone) throw new Refusal('CLIENT_GONE')
+      errand.check()
       if (error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.has('reset')) return undefined
       throw error
     }
@@ -77,7 +78,6 @@ export async function callAws(exchange: Pick<Exchange, 'gone' | 'onGone'>, route
   /** A 403 may be about us: then the client must not see it, it would take its own token for refused. */
   async function judge(message: IncomingMessage, signedMs: number): Promise<Answer | Retry> {
     const held = message.headers['x-amzn-errortype'] === undefined ? await smallBody(message) : undefined
-    if (exchange.gone) throw new Refusal('CLIENT_GONE')
     const type = errorType(message.headers['x-amzn-errortype'], held)
     if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
     if (REFUSED_CREDENTIALS.has(type) || REFUSED_CLOCK.has(type)) {

@@ -6,22 +6,19 @@ import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
 import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed } from './call.ts'
 import { joinSides, type Traffic } from './conversation.ts'
 import type { Exchange } from './exchange.ts'
-import type { LiveAnswers } from './live.ts'
+import { type Errand, type Watch, whileWanted } from './live.ts'
 import { NativeSide } from './native.ts'
 import { Refusal } from './problem.ts'
 import { answerFields, fieldOf, type Passage } from './relay.ts'
 import type { Route } from './route.ts'
 
-export interface ConversationDependencies extends CallDependencies {
+export interface ConversationDependencies extends CallDependencies, Watch {
   /** Models that may be spoken with; `*` stands for any characters. */
   readonly conversationModels: readonly string[]
   /** How long AWS lets a conversation last. */
   readonly sessionMs: number
   /** How long a client may neither send nor take a byte. */
   readonly clientIdleMs: number
-  readonly live: LiveAnswers
-  /** Asked every time: a token that was good can be revoked. */
-  readonly revoked: (caller: Caller) => boolean
 }
 
 /** AWS ends a session itself, with words that clients know; ours is for the one it forgets. */
@@ -33,18 +30,13 @@ const GRACE_MS = 30_000
  *
  * @param traffic - Counts what goes each way.
  * @param onAnswer - Told when the head of AWS's answer is here.
- * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
+ * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
  * @throws UpstreamError - for the road.
  */
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic, onAnswer: () => void): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
-  const credentials = await lastingCredentials(house)
   const endpoint = house.endpoints.runtime
-  const socket = await house.client.connect(endpoint, 'h2')
-  if (exchange.gone || house.revoked(caller)) {
-    socket.destroy()
-    throw new Refusal(exchange.gone ? 'CLIENT_GONE' : 'TOKEN_REVOKED')
-  }
+  const { credentials, socket } = await whileWanted(exchange, caller, house, (errand) => connected(errand, house))
   const signedMs = house.clock.nowMs()
   const request = signedRequest(route, fields, credentials, house)
   const outcome = await joinSides({
@@ -58,6 +50,14 @@ export async function converse(exchange: Exchange, route: Route, fields: Request
 
 function matches(pattern: string, model: string): boolean {
   return new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[.]/g, '\\$&')).join('.*')}$`).test(model)
+}
+
+async function connected(errand: Errand, house: ConversationDependencies) {
+  const credentials = await lastingCredentials(house)
+  errand.check()
+  const socket = await house.client.connect(house.endpoints.runtime, 'h2')
+  errand.onEnd(() => socket.destroy())
+  return { credentials, socket }
 }
 
 /** A session keeps the credentials that it begins with: they should outlive it. */

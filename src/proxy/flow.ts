@@ -13,6 +13,7 @@ import { callAws } from './call.ts'
 import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
 import type { AwsHealth } from './health.ts'
+import { whileWanted } from './live.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
@@ -53,8 +54,9 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
       exchange.break()
     }
   }
-  settle(story, failure, house)
-  report(exchange, house, story, failure)
+  const nowMs = house.nowMs()
+  settle(story, failure, house.rules, nowMs)
+  report(exchange, house, story, failure, nowMs)
 }
 
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {
@@ -73,14 +75,14 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     story.passage = await house.health.answer(exchange)
     return
   }
-  if (isModelInPath(operation)) await permit(story, route, caller, undefined, house)
+  if (isModelInPath(operation)) await permit(exchange, story, route, caller, undefined, house)
   if (operation.answer === 'conversation') {
     await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
-    story.tap = new UsageTap(200, CONVERSATION)
-    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap: story.tap }
+    const tap = new UsageTap(200, CONVERSATION)
+    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap }
     story.sentMs = house.nowMs()
     story.passage = await converse(exchange, route, fields, caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
-    if (story.passage.status !== 200) delete story.tap
+    if (story.passage.status === 200) story.tap = tap
     return
   }
 
@@ -89,19 +91,17 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const stopSigns = signsOfLife(exchange, route)
   try {
     const members = membersOf(payload.chunks, operation, house.rules.areTokensLimited)
-    if (!isModelInPath(operation)) await permit(story, route, caller, members, house)
+    if (!isModelInPath(operation)) await permit(exchange, story, route, caller, members, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
     const ticket = await admitted(exchange, story, route, caller, estimate, house)
-    story.sentMs = house.nowMs()
-    const answer = await callAws(exchange, route, fields, payload, house, (why) => story.retries.push(why))
+    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, route, fields, payload, house, (again) => {
+      story.sentMs ??= house.nowMs()
+      if (again !== undefined) story.retries.push(again)
+    }))
     story.answeredMs = house.nowMs()
     stopSigns()
     payload.release()
     if (operation.metered === true) story.tap = new UsageTap(answer.status, answer.fields)
-    if (house.revoked(caller)) {
-      answer.message.destroy()
-      throw new Refusal('TOKEN_REVOKED')
-    }
     const ours = ticket.fields(story.answeredMs)
     story.passage = await relay(answer, { exchange, route, fields, caller, ours, idleMs: house.clientIdleMs, live: house.live, tap: story.tap })
   } finally {
@@ -114,10 +114,11 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
 const CONVERSATION = ['content-type', 'application/vnd.amazon.eventstream']
 
 /** Asks the policy, and notes what it was asked and which rule has answered. */
-async function permit(story: Story, route: Route, caller: Caller, members: Members | undefined, { rules, models, profiles }: ProxyDependencies): Promise<void> {
+async function permit(exchange: Exchange, story: Story, route: Route, caller: Caller, members: Members | undefined, house: ProxyDependencies): Promise<void> {
+  const { rules, models, profiles } = house
   story.model = modelOf(route, members, models)
   const resolved = story.model === undefined || !rules.doModelsMatter ? story.model : profiles.resolve(story.model)
-  story.model = resolved instanceof Promise ? await resolved : resolved
+  story.model = resolved instanceof Promise ? await whileWanted(exchange, caller, house, () => resolved) : resolved
   story.rule = authorise(caller, route.operation, story.model, rules.policy)
 }
 
@@ -161,14 +162,15 @@ function refuse(exchange: Exchange, error: unknown, story: Story): void {
 }
 
 /** Gives back what was taken from the limits, less what was used: on every way out. */
-function settle(story: Story, failure: unknown, { rules, nowMs }: ProxyDependencies): void {
-  const { ticket, passage, tap, estimate, route } = story
+function settle(story: Story, failure: unknown, rules: Rules, nowMs: number): void {
+  const { ticket, passage, tap, estimate, route, sentMs } = story
   if (ticket === undefined) return
   const code = failure === undefined ? passage?.failure : problemCode(failure)
-  const usage = route?.operation.metered === true && estimate !== undefined ? usageOf(tap, estimate, code, passage?.bytes ?? 0) : undefined
-  if (usage === undefined) return ticket.release(nowMs())
+  const isMetered = route?.operation.metered === true && estimate !== undefined && sentMs !== undefined
+  const usage = isMetered ? usageOf(tap, estimate, code, passage?.bytes ?? 0) : undefined
+  if (usage === undefined) return ticket.release(nowMs)
   story.usage = usage
   story.microUsd = priceOf(story.model, usage, rules.prices)
   const { input, output, cacheRead, cacheWrite } = usage
-  ticket.settle({ input, output, cacheRead, cacheWrite, microUsd: story.microUsd ?? 0 }, nowMs())
+  ticket.settle({ input, output, cacheRead, cacheWrite, microUsd: story.microUsd ?? 0 }, nowMs)
 }

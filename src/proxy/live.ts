@@ -1,12 +1,14 @@
 import type { Caller } from '../identity/index.ts'
+import type { Exchange } from './exchange.ts'
+import { Refusal } from './problem.ts'
 
-/** Why an answer that has begun is ended by us. */
+/** Why we end what is under way for a request. */
 export type EndCode = 'DRAINING' | 'TOKEN_REVOKED'
 
-/** Ends an answer: with an exception that clients know, where that can be. */
+/** Ends it: by an answer, or, where that has begun, with an exception that clients know, where that can be. */
 export type End = (code: EndCode) => void
 
-/** Answers under way, and whose they are, so that a shutdown or a revocation can end them. */
+/** What is under way with AWS, and for whom, so that a shutdown or a revocation can end it. */
 export class LiveAnswers {
   readonly #callers = new Map<End, Caller>()
 
@@ -28,4 +30,55 @@ export class LiveAnswers {
     for (const [end] of ended) end(code)
     return ended.length
   }
+}
+
+/** Work for a request that has no answer yet. */
+export class Errand {
+  #stop = (): void => undefined
+  #ended: Refusal | undefined
+
+  /** To be asked after each wait. @throws Refusal - why nobody wants it any more. */
+  check(): void {
+    if (this.#ended !== undefined) throw this.#ended
+  }
+
+  /** Takes what stops that which is under way now: it is done at the end, or at once where that has been. */
+  onEnd(stop: () => void): void {
+    this.#stop = stop
+    if (this.#ended !== undefined) stop()
+  }
+
+  end(why: Refusal): void {
+    this.#ended ??= why
+    this.#stop()
+  }
+}
+
+/** What tells whether a caller is still wanted. */
+export interface Watch {
+  readonly live: LiveAnswers
+  /** Asked every time: a token that was good can be revoked. */
+  readonly revoked: (caller: Caller) => boolean
+}
+
+/**
+ * Works as long as it is wanted: not any longer than the client waits, and not beyond a shutdown or the caller's revocation.
+ *
+ * @throws Refusal - `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING` at once, whatever the work is waiting for; and what the work throws.
+ */
+export function whileWanted<T>(exchange: Exchange, caller: Caller, { live, revoked }: Watch, work: (errand: Errand) => Promise<T>): Promise<T> {
+  if (exchange.gone) return Promise.reject(new Refusal('CLIENT_GONE'))
+  if (revoked(caller)) return Promise.reject(new Refusal('TOKEN_REVOKED'))
+  return new Promise((resolve, reject) => {
+    const errand = new Errand()
+    const end = (code: EndCode | 'CLIENT_GONE'): void => {
+      live.delete(end)
+      const why = new Refusal(code)
+      errand.end(why)
+      reject(why)
+    }
+    exchange.onGone = () => end('CLIENT_GONE')
+    live.add(end, caller)
+    work(errand).then(resolve, reject).finally(() => live.delete(end))
+  })
 }

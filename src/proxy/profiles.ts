@@ -2,6 +2,7 @@ import { parseJson } from '../json/index.ts'
 import type { Model, Models } from '../model/index.ts'
 import { NO_BODY } from './body.ts'
 import { type CallDependencies, callAws } from './call.ts'
+import { Errand } from './live.ts'
 import { findRoute } from './route.ts'
 
 /** ARNs of the models behind an inference profile; `undefined` where AWS does not say. */
@@ -65,7 +66,7 @@ const NO_FIELDS = { get: () => undefined, forward: [] }
 export function askProfile(house: CallDependencies): AskProfile {
   return async (id) => {
     const route = findRoute('GET', { path: `/inference-profiles/${encodeURIComponent(id)}`, query: undefined })
-    const { status, message, held } = await callAws({ gone: false, onGone: undefined }, route, NO_FIELDS, NO_BODY, house, () => undefined)
+    const { status, message, held } = await callAws(new Errand(), route, NO_FIELDS, NO_BODY, house, () => undefined)
     if (status !== 200 || held !== undefined) {
       message.destroy()
       return undefined

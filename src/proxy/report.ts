@@ -52,8 +52,8 @@ export function intentOf(exchange: Exchange, { beganMs, caller, model }: Story, 
 }
 
 /** Tells all witnesses how a call has ended. */
-export function report(exchange: Exchange, { log, audit, observe, nowMs }: Witnesses & { readonly nowMs: () => number }, story: Story, failure: unknown): void {
-  const call = recordOf(exchange, story, failure, nowMs())
+export function report(exchange: Exchange, { log, audit, observe }: Witnesses, story: Story, failure: unknown, nowMs: number): void {
+  const call = recordOf(exchange, story, failure, nowMs)
   observe(call)
   // A call that was refused because it could not be written down would only crowd out those that can be.
   if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
