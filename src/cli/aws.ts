@@ -1,4 +1,4 @@
-import type { Config } from '../config/index.ts'
+import { type Config, isOwn } from '../config/index.ts'
 import { credentialChain, type HostCredentials, hostFiles, httpClient, runProcess, type Sight } from '../credentials/index.ts'
 import type { Log } from '../log/index.ts'
 import { SigningClock, SigningKeys } from '../sigv4/index.ts'
@@ -36,9 +36,12 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
 }
 
 /** What decides who is asked for AWS credentials. */
-export function credentialSight({ aws }: Config, env: Terminal['env']): Sight {
+export function credentialSight({ aws, server }: Config, env: Terminal['env']): Sight {
   const configured = { accessKeyId: aws.access_key_id?.reveal(), secretAccessKey: aws.secret_access_key, sessionToken: aws.session_token }
-  return { env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, dualStack: aws.dual_stack, files: hostFiles }
+  return {
+    env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, dualStack: aws.dual_stack, stsEndpoint: aws.sts_endpoint,
+    files: hostFiles, isOwn: (url) => isOwn(url, server),
+  }
 }
 
 /** Where the services of AWS are. */

@@ -1,13 +1,14 @@
 import { X509Certificate } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig } from '../config/index.ts'
-import { CredentialsError, hostFiles, profileRegion, type Shared } from '../credentials/index.ts'
+import { type Config, type EffectiveOption, type Files, formatProblem, loadConfig, type OptionName } from '../config/index.ts'
+import { CredentialsError, hostFiles } from '../credentials/index.ts'
 import { IdentityError, type IssuerOptions, Revocations, type TrustedIssuer, trustedIssuers } from '../identity/index.ts'
 import { Policy, PolicyError } from '../policy/index.ts'
 import { OPERATIONS, type Rules } from '../proxy/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import { Prices } from '../usage/index.ts'
 import type { Terminal } from './command.ts'
+import { sdkValue } from './sdk.ts'
 
 /** A configuration that can be served: read, checked, and with the files it names. */
 export interface Setup {
@@ -33,8 +34,8 @@ export type ReadSetup = { readonly setup: Setup } | { readonly problems: readonl
  */
 export function readSetup(args: { readonly config?: string | undefined }, { env, cwd }: Pick<Terminal, 'env' | 'cwd'>, files?: Files): ReadSetup {
   const reader = new Reader()
-  const regionOf = (profile: string | undefined) => reader.profileRegion({ env, profile, files: files ?? hostFiles })
-  const loaded = loadConfig({ args, env, cwd: cwd(), profileRegion: regionOf, ...(files && { files }) })
+  const sdk = (option: OptionName, said: (option: OptionName) => unknown) => reader.sdk(() => sdkValue(option, said, { env, files: files ?? hostFiles }))
+  const loaded = loadConfig({ args, env, cwd: cwd(), sdk, ...(files && { files }) })
   const { config } = loaded
   if (config === undefined) return { problems: [...loaded.problems.map(formatProblem), ...reader.problems] }
   const { jwt, server, aws } = config
@@ -85,12 +86,13 @@ class Reader {
     }
   }
 
-  profileRegion(shared: Shared): string | undefined {
+  sdk<T>(read: () => T): T | undefined {
     try {
-      return profileRegion(shared)
+      return read()
     } catch (error) {
       if (!(error instanceof CredentialsError)) throw error
-      this.problems.push(`aws.profile: ${error.message}`)
+      const problem = `aws.profile: ${error.message}`
+      if (!this.problems.includes(problem)) this.problems.push(problem)
       return undefined
     }
   }

@@ -16,7 +16,7 @@ const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url
 const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
 const KEY_COLUMNS = JWT_KEYS.map((name) => name.slice('jwt.'.length)).join(', ')
 const SSO_MORE = ['sso.client_secret', 'sso.login_client_id', 'sso.redirect_url', 'sso.resource', 'sso.audience', 'sso.groups_allowed', 'sso.cookie_secret'] as const
-const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint'] as const
+const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint', 'aws.sts_endpoint'] as const
 
 const CHECKS: readonly Check[] = [
   { about: ['server.tls.cert_file', 'server.tls.key_file'],
@@ -64,8 +64,11 @@ const CHECKS: readonly Check[] = [
     broken: ({ aws }) => aws.region === undefined,
     expected: 'a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile' },
   ...(['fips', 'dual_stack'] as const).map((variant): Check => ({ about: [`aws.${variant}`, ...ENDPOINTS],
-    broken: ({ aws }) => aws[variant] && (aws.endpoint ?? aws.control_endpoint ?? aws.mantle_endpoint) !== undefined,
+    broken: ({ aws }) => aws[variant] && (aws.endpoint ?? aws.control_endpoint ?? aws.mantle_endpoint ?? aws.sts_endpoint) !== undefined,
     expected: `no aws.${variant} beside an endpoint of your own, whose host is taken as it is` })),
+  { about: [...ENDPOINTS, 'server.host', 'server.port'],
+    broken: ({ aws, server }) => ENDPOINTS.filter((name) => isOwn(aws[name.slice('aws.'.length) as 'endpoint'], server)),
+    expected: 'an endpoint of AWS: this one is the proxy itself' },
   { about: ['audit.key'],
     // RFC 2104 section 3: a key shorter than the hash weakens it.
     broken: ({ audit }) => audit.key !== undefined && Buffer.byteLength(audit.key.reveal()) < 32,
@@ -95,6 +98,17 @@ const CHECKS: readonly Check[] = [
     broken: (_, sources) => new Set(AWS_KEYS.map((key) => sources[key].layer).filter((layer) => layer !== 'default')).size > 1,
     expected: `${AWS_KEYS.join(', ')} all from the file or all from the environment` },
 ]
+
+/** Whether a URL leads to the very address that the proxy listens on. */
+export function isOwn(url: string | undefined, { host, port }: Pick<Config['server'], 'host' | 'port'>): boolean {
+  if (url === undefined || !URL.canParse(url)) return false
+  const { protocol, hostname, port: named } = new URL(url)
+  const [there, here] = [hostname.replace(/^\[|\]$/g, ''), host.toLowerCase()]
+  return Number(named || (protocol === 'https:' ? 443 : 80)) === port && (there === here || (LOOPBACK.test(there) && (LOOPBACK.test(here) || ANY.has(here))))
+}
+
+const LOOPBACK = /^(?:localhost|127(?:\.\d+){3}|::1)$/
+const ANY: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
 
 type OneIssuer = Pick<Config['jwt'], 'issuer' | 'secret' | 'public_key' | 'jwks_file' | 'jwks_url'>
 

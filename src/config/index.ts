@@ -1,5 +1,6 @@
 /** The configuration: one schema, three layers, every problem at once, secrets that do not print. */
 export type { Files } from './files.ts'
+export { isOwn } from './checks.ts'
 export { loadConfig } from './load.ts'
 export type { Loaded, LoadInput } from './load.ts'
 export type { EffectiveOption } from './print.ts'

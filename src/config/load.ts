@@ -8,7 +8,7 @@ import type { Problem } from './problem.ts'
 import { effectiveOption } from './print.ts'
 import type { EffectiveOption } from './print.ts'
 import { OPTIONS, SPELLINGS } from './schema.ts'
-import type { Config, Sources } from './schema.ts'
+import type { Config, OptionName, Sources } from './schema.ts'
 import { take } from './take.ts'
 import type { Taken } from './take.ts'
 
@@ -18,8 +18,8 @@ export interface LoadInput {
   readonly env: Environment
   readonly cwd: string
   readonly files?: Files
-  /** The region that a profile of the AWS files names. Asked where neither the environment nor the file give one. */
-  readonly profileRegion?: (profile: string | undefined) => string | undefined
+  /** What the AWS SDKs would take for an option. Asked where neither the environment nor the file give it. */
+  readonly sdk?: (option: OptionName, said: (option: OptionName) => unknown) => { readonly value: string; readonly where: string } | undefined
 }
 
 export type Loaded = {
@@ -47,13 +47,14 @@ export type Loaded = {
  *
  * Never throws for anything that the file, the environment or the disk hold.
  */
-export function loadConfig({ args, env, cwd, files = nodeFiles, profileRegion = () => undefined }: LoadInput): Loaded {
+export function loadConfig({ args, env, cwd, files = nodeFiles, sdk = () => undefined }: LoadInput): Loaded {
   const file = readFile(args.config, env, cwd, files)
   const environment = readEnvironment(env, cwd)
   const said = new Map([...OPTIONS].map(([name, option]) => [name, take(name, option, [environment.given.get(name), file.given.get(name)], files)]))
-  const region = said.get('aws.region')!
-  if (region.place.layer === 'default') said.set('aws.region', regionOf(said.get('aws.profile')!.value, profileRegion) ?? region)
-  const taken = [...said.values()]
+  const taken = [...said].map(([name, one]) => {
+    const beneath = one.place.layer === 'default' ? sdk(name as OptionName, (option) => said.get(option)!.value) : undefined
+    return beneath === undefined ? one : takeBeneath(name, beneath, files)
+  })
   const failed = new Set(taken.filter(({ problems }) => problems.length > 0).map(({ name }) => name))
   const all = taken.flatMap(withParts)
   const sources = Object.fromEntries(all.map(({ name, place }) => [name, place])) as Sources
@@ -69,13 +70,10 @@ export function loadConfig({ args, env, cwd, files = nodeFiles, profileRegion = 
   return deepFreeze(problems.length === 0 ? { config, sources, hints, options: all.flatMap(({ name, option, value, place }) => (option === undefined ? [] : effectiveOption(name, option, value, place))), problems: [] } : { config: undefined, sources, hints, problems })
 }
 
-/** The region of a profile, as if a layer below the file had given it. */
-function regionOf(profile: unknown, profileRegion: NonNullable<LoadInput['profileRegion']>): Taken | undefined {
-  const raw = profileRegion(profile as string | undefined)
-  if (raw === undefined) return undefined
-  const spelling = SPELLINGS.find(({ option }) => option === 'aws.region')!
-  const place = { layer: 'profile', where: `profile ${String(profile ?? 'default')}` } as const
-  return take('aws.region', OPTIONS.get('aws.region')!, [{ spelling, place, raw, folder: '', lineOf: () => undefined }], nodeFiles)
+/** As if a layer below the file had given it. */
+function takeBeneath(name: string, { value: raw, where }: { readonly value: string; readonly where: string }, files: Files): Taken {
+  const spelling = SPELLINGS.find(({ option }) => option === name)!
+  return take(name, OPTIONS.get(name)!, [{ spelling, place: { layer: 'sdk', where }, raw, folder: '', lineOf: () => undefined }], files)
 }
 
 function withParts(taken: Taken): readonly Taken[] {

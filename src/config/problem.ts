@@ -1,6 +1,7 @@
 /** Where a value comes from: a default, a line of the configuration file, a variable. */
 export interface Place {
-  readonly layer: 'default' | 'profile' | 'file' | 'environment'
+  /** `sdk`: what the AWS SDKs would take, too. */
+  readonly layer: 'default' | 'sdk' | 'file' | 'environment'
   /** The file's path, the variable's name, the profile, or `default`. */
   readonly where: string
   readonly line?: number | undefined

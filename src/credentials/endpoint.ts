@@ -9,20 +9,25 @@ export interface AwsService {
   /** As host names begin. */
   readonly prefix: string
   readonly region: string
+  /** Goes before what environment and profile say. */
+  readonly endpoint?: string | undefined
 }
 
 /**
  * Where a service that gives credentials is: the endpoint that somebody chose, else AWS's own.
  *
- * @throws CredentialsError - `CREDENTIALS_INVALID` for a malformed region or endpoint.
+ * @throws CredentialsError - `CREDENTIALS_INVALID` for a malformed region or endpoint, and, as with the SDKs, for one beside FIPS or dual stack.
  */
-export function awsUrl(sight: Sight, { service, prefix, region }: AwsService): URL {
-  const chosen = configuredEndpoint(sight, service)
-  if (chosen !== undefined) return webUrl(chosen.replace(/\/*$/, '/'), `the endpoint of ${service}`)
+export function awsUrl(sight: Sight, { service, prefix, region, endpoint }: AwsService): URL {
+  const chosen = endpoint ?? configuredEndpoint(sight, service)?.value
+  if (chosen !== undefined) {
+    if (sight.fips || sight.dualStack) throw new CredentialsError('CREDENTIALS_INVALID', `an endpoint of ${service} is set beside FIPS or dual stack: its host is taken as it is`)
+    return webUrl(chosen.replace(/\/*$/, '/'), `the endpoint of ${service}`)
+  }
   // It becomes a host name: a region of a file must not make it another company's.
   if (!/^[a-z0-9-]{1,63}$/.test(region)) throw new CredentialsError('CREDENTIALS_INVALID', 'the region is malformed')
   const { suffix, dualStackSuffix } = partitionOf(region)
-  // GovCloud's ordinary endpoints are the FIPS ones.
-  const variant = sight.fips && !region.startsWith('us-gov-') ? '-fips' : ''
+  // GovCloud's ordinary endpoints are the FIPS ones, but for those with IPv6.
+  const variant = sight.fips && (sight.dualStack || !region.startsWith('us-gov-')) ? '-fips' : ''
   return new URL(`https://${prefix}${variant}.${region}.${sight.dualStack ? dualStackSuffix : suffix}/`)
 }

@@ -36,23 +36,41 @@ export const profileName = ({ profile, env }: Shared): string | undefined => pro
 /** The settings of the profile in use. */
 export const selectedProfile = (world: Shared): Section | undefined => sharedFiles(world).profile(profileName(world) ?? 'default')
 
-/** The region that the profile in use names. Throws a CredentialsError where the shared files are malformed. */
-export const profileRegion = (shared: Shared): string | undefined => selectedProfile(shared)?.get('region') || undefined
+/** What the SDKs would take, and who gives it: a variable, or the profile in use. */
+export interface SdkSetting {
+  readonly value: string
+  readonly where: string
+}
+
+/**
+ * A setting that the SDKs know as a variable and, after that, in a profile: `AWS_USE_FIPS_ENDPOINT`, `use_fips_endpoint`.
+ *
+ * @throws CredentialsError - `CREDENTIALS_INVALID` where the shared files are malformed.
+ */
+export function sdkSetting(shared: Shared, name: string): SdkSetting | undefined {
+  return setting(shared.env[`AWS_${name.toUpperCase()}`], `AWS_${name.toUpperCase()}`) ?? setting(selectedProfile(shared)?.get(name), whereOf(shared))
+}
+
+const setting = (value: string | undefined, where: string): SdkSetting | undefined => (value ? { value, where } : undefined)
+const whereOf = (shared: Shared): string => `profile ${profileName(shared) ?? 'default'}`
 
 /**
  * The endpoint that environment or profile give a service in place of AWS's own; what is for one service goes before
  * what is for all, and the environment before the profile.
  *
- * @param service - As the SDKs write it: `sts`, `sso_oidc`.
+ * @param service - As the SDKs write it: `sts`, `sso_oidc`, `bedrock_runtime`.
  */
-export function configuredEndpoint(world: Shared, service: string): string | undefined {
-  const { env } = world
+export function configuredEndpoint(world: Shared, service: string): SdkSetting | undefined {
+  const { env, isOwn = () => false } = world
   const files = sharedFiles(world)
   const profile = files.profile(profileName(world) ?? 'default')
   if ((env.AWS_IGNORE_CONFIGURED_ENDPOINT_URLS || profile?.get('ignore_configured_endpoint_urls'))?.toLowerCase() === 'true') return undefined
   const nested = files.section('services', profile?.get('services') ?? '')?.get(service) ?? ''
-  const own = /^endpoint_url\s*=\s*(\S+)$/m.exec(nested)?.[1]
-  return env[`AWS_ENDPOINT_URL_${service.toUpperCase()}`] || env.AWS_ENDPOINT_URL || own || profile?.get('endpoint_url') || undefined
+  const variable = `AWS_ENDPOINT_URL_${service.toUpperCase()}`
+  return [
+    setting(env[variable], variable), setting(env.AWS_ENDPOINT_URL, 'AWS_ENDPOINT_URL'),
+    setting(/^endpoint_url\s*=\s*(\S+)$/m.exec(nested)?.[1], whereOf(world)), setting(profile?.get('endpoint_url'), whereOf(world)),
+  ].find((one) => one !== undefined && !isOwn(one.value))
 }
 
 export const homeOf = (env: Shared['env']): string => env.HOME || env.USERPROFILE || (env.HOMEDRIVE ?? '') + (env.HOMEPATH ?? '')

@@ -88,4 +88,4 @@ const isPassing = (answer: HttpAnswer): boolean => answer.status !== 200 && PASS
 /** Name of an STS error: letters only, so that nothing else of the answer gets into a message. */
 const errorOf = ({ body }: HttpAnswer): string | undefined => /<Code>([A-Za-z.]{1,64})<\/Code>/.exec(body)?.[1]
 
-export const stsUrl = (sight: Sight): URL => awsUrl(sight, { service: 'sts', prefix: 'sts', region: sight.region })
+export const stsUrl = (sight: Sight): URL => awsUrl(sight, { service: 'sts', prefix: 'sts', region: sight.region, endpoint: sight.stsEndpoint })

@@ -11,6 +11,8 @@ export interface Shared {
   /** Name of a profile that goes before `AWS_PROFILE`. */
   readonly profile?: string | undefined
   readonly files: Files
+  /** Whether a URL is this proxy itself: variables that lead there are for its clients, and are passed over. */
+  readonly isOwn?: (url: string) => boolean
 }
 
 /** What decides who is asked for credentials. */
@@ -21,6 +23,8 @@ export interface Sight extends Shared {
   /** Which endpoints of AWS are asked. */
   readonly fips?: boolean
   readonly dualStack?: boolean
+  /** Of STS, before any that the SDKs would find. */
+  readonly stsEndpoint?: string | undefined
 }
 
 /** Everything a provider may look at, and ask. */

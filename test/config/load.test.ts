@@ -44,9 +44,11 @@ test('loadConfig() remembers where each value comes from', () => {
 test('loadConfig() asks the profile for a region that neither environment nor file give', () => {
   const asked: unknown[] = []
   const loadWith = (document: object, env: Readonly<Record<string, string>>, region?: string) => loadConfig({ args: {}, env, cwd: '/srv', files: disk({ '/srv/config.json': JSON.stringify(document) }),
-    profileRegion: (profile) => {
+    sdk: (option, said) => {
+      if (option !== 'aws.region') return undefined
+      const profile = said('aws.profile')
       asked.push(profile)
-      return region
+      return region === undefined ? undefined : { value: region, where: `profile ${String(profile ?? 'default')}` }
     } })
   const { jwt } = NEEDED
   const taken = (loaded: Loaded) => [good(loaded).aws.region, loaded.sources['aws.region'].where]
@@ -103,6 +105,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.endpoint': ['https://e/', 'https://e/', 'https://e'],
   'aws.control_endpoint': ['https://c', 'https://c', 'https://c'],
   'aws.mantle_endpoint': ['https://m', 'https://m', 'https://m'],
+  'aws.sts_endpoint': ['https://t', 'https://t', 'https://t'],
   'aws.fips': [false, 'false', false],
   'aws.allow_credential_process': [true, 'true', true],
   'aws.dual_stack': [false, 'false', false],
