@@ -1,8 +1,9 @@
 import { type Config, isOwn } from '../config/index.ts'
-import { credentialChain, type HostCredentials, hostFiles, httpClient, runProcess, type Sight } from '../credentials/index.ts'
+import { credentialChain, type HostCredentials, hostFiles, httpClient, RoleSessions, runProcess, type Sight } from '../credentials/index.ts'
 import type { Log } from '../log/index.ts'
 import { SigningClock, SigningKeys } from '../sigv4/index.ts'
 import { egressProxy, type Endpoint, endpointOf, type EndpointOptions, placeOf, type Service, UpstreamClient } from '../upstream/index.ts'
+import { rolesOf } from './appearance.ts'
 import type { Terminal } from './command.ts'
 import type { Setup } from './setup.ts'
 
@@ -10,6 +11,8 @@ import type { Setup } from './setup.ts'
 export interface WayToAws {
   readonly client: UpstreamClient
   readonly credentials: HostCredentials
+  /** Those of callers. */
+  readonly roles: RoleSessions
   readonly endpoints: Readonly<Record<Service, Endpoint>>
   /** What is signed with, wherever it goes: one clock learns from all answers. */
   readonly clock: SigningClock
@@ -25,11 +28,14 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
   const http = httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) })
   const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys() }
   const run = config.aws.allow_credential_process ? runProcess : undefined
-  const credentials = credentialChain({ ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log })
+  const world = { ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log }
+  const credentials = credentialChain(world)
+  const roles = new RoleSessions(rolesOf(config), { ...world, host: credentials })
   return {
-    client, credentials, ...signing, endpoints: endpointsOf(config),
+    client, credentials, roles, ...signing, endpoints: endpointsOf(config),
     close() {
       client.close()
+      roles.close()
       credentials.close()
     },
   }

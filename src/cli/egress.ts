@@ -1,9 +1,10 @@
 import type { Config } from '../config/index.ts'
-import { credentialPlaces } from '../credentials/index.ts'
+import { credentialPlaces, rolePlace } from '../credentials/index.ts'
 import { egressProxy, isNear, type Place, placeOf } from '../upstream/index.ts'
+import { rolesOf } from './appearance.ts'
 import { credentialSight, endpointsOf } from './aws.ts'
 import type { Terminal } from './command.ts'
-import { type ConfiguredIssuer, issuersOf } from './setup.ts'
+import { type ConfiguredIssuer, issuersOf } from './issuers.ts'
 
 /** A host the proxy can ever connect to, and what for. */
 export interface Egress {
@@ -15,7 +16,9 @@ export interface Egress {
 export function egress(config: Config, env: Terminal['env']): readonly Egress[] {
   const proxy = config.aws.proxy_url && placed(egressProxy(config.aws.proxy_url), 'egress proxy')
   const bedrock = Object.entries(endpointsOf(config)).map(([service, endpoint]) => placed(endpoint, `Bedrock ${service}`))
-  const credentials = credentialPlaces(credentialSight(config, env)).map(({ purpose, url }) => placed(placeOf(url), purpose))
+  const sight = credentialSight(config, env)
+  const places = [...credentialPlaces(sight), ...(rolesOf(config).length > 0 ? [rolePlace(sight)] : [])]
+  const credentials = places.map(({ purpose, url }) => placed(placeOf(url), purpose))
   const through = ({ host, purpose, near }: Placed): Egress => ({ host, purpose: proxy === undefined || near ? purpose : `${purpose} (through the egress proxy)` })
   return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...signInHosts(config)])
 }

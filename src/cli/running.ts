@@ -5,6 +5,7 @@ import type { Log } from '../log/index.ts'
 import { Models } from '../model/index.ts'
 import { askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
+import { rolesOf } from './appearance.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { journalOptions, limitTable } from './limits.ts'
@@ -59,6 +60,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       Object.assign(rules, next.rules)
       limits.reload(limitTable(next.config))
       house.authenticator.reload(issuers)
+      aws.roles.reload(rolesOf(next.config))
       revocations.watch(next.revocations)
       return []
     },
@@ -101,7 +103,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, health: new AwsHealth(aws), revoked, live, log, ...more,
+    ...aws, appearances: (caller) => ({ credentials: aws.roles.credentialsFor(caller) }), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,

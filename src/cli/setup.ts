@@ -7,7 +7,9 @@ import { Policy, PolicyError } from '../policy/index.ts'
 import { OPERATIONS, type Rules } from '../proxy/index.ts'
 import { type Certificate, isUsable } from '../server/index.ts'
 import { Prices } from '../usage/index.ts'
+import { claimsNamed } from './appearance.ts'
 import type { Terminal } from './command.ts'
+import { type ConfiguredIssuer, issuersOf } from './issuers.ts'
 import { sdkValue } from './sdk.ts'
 
 /** A configuration that can be served: read, checked, and with the files it names. */
@@ -39,7 +41,7 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const { config } = loaded
   if (config === undefined) return { problems: [...loaded.problems.map(formatProblem), ...reader.problems] }
   const { jwt, server, aws } = config
-  const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer))
+  const issuers = issuersOf(jwt).flatMap(([key, issuer]) => reader.issuer(key, issuer, claimsNamed(config)))
   const names = issuersOf(jwt).map(([, { issuer }]) => issuer)
   const revocations = reader.revocations(jwt.revocation_file, names)
   const policy = reader.policy(config.policy, names)
@@ -57,18 +59,11 @@ function rulesOf({ limits, pricing, policy: { rules } }: Config, policy: Policy)
 
 const TOKEN_LIMITS = ['tokens_per_minute', 'tokens_per_day', 'tokens_per_month', 'usd_per_day', 'usd_per_month'] as const
 
-export type ConfiguredIssuer = Omit<Config['jwt'], 'issuers' | 'cache_folder' | 'revocation_file'>
-
-/** The issuers of the list, or else the one at the top, each with its key. */
-export function issuersOf({ issuers, ...one }: Config['jwt']): readonly (readonly [key: string, issuer: ConfiguredIssuer])[] {
-  return issuers.length === 0 ? [['jwt', one]] : issuers.map((issuer, i) => [`jwt.issuers[${i}]`, issuer])
-}
-
-function issuerOptions(from: ConfiguredIssuer, jwks: string | undefined, ca: string | undefined): IssuerOptions {
+function issuerOptions(from: ConfiguredIssuer, carried: readonly string[], jwks: string | undefined, ca: string | undefined): IssuerOptions {
   return {
     issuer: from.issuer, secret: from.secret, publicKey: from.public_key, jwks, jwksUrl: from.jwks_url, ca, maxStaleMs: from.max_stale,
     algorithms: from.algorithms, audiences: from.audience, leewayS: from.leeway / 1000, maxLifetimeS: from.max_lifetime && from.max_lifetime / 1000,
-    names: { user: from.user_claims, groups: from.groups_claims, required: from.required_claims },
+    names: { user: from.user_claims, groups: from.groups_claims, required: from.required_claims, carried },
   }
 }
 
@@ -136,9 +131,9 @@ class Reader {
     return undefined
   }
 
-  issuer(key: string, from: ConfiguredIssuer): readonly TrustedIssuer[] {
+  issuer(key: string, from: ConfiguredIssuer, carried: readonly string[]): readonly TrustedIssuer[] {
     const before = this.problems.length
-    const options = issuerOptions(from, this.text(`${key}.jwks_file`, from.jwks_file), this.authorities(`${key}.ca_file`, from.ca_file))
+    const options = issuerOptions(from, carried, this.text(`${key}.jwks_file`, from.jwks_file), this.authorities(`${key}.ca_file`, from.ca_file))
     // Without a file that could not be read it would look as if nothing was given.
     if (this.problems.length > before) return []
     try {

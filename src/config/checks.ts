@@ -59,6 +59,16 @@ const CHECKS: readonly Check[] = [
   { about: ['limits.users', 'jwt.issuers'],
     broken: ({ limits, jwt }) => jwt.issuers.length > 1 && keysOfRows('limits.users', limits.users, (_, user) => !jwt.issuers.some(({ issuer }) => user.startsWith(`${issuer}|`))),
     expected: 'issuer|user, with one of the issuers: there are several' },
+  { about: ['aws.assume_role.rules', 'jwt.issuers'],
+    broken: ({ aws, jwt }) => rowsThat('aws.assume_role.rules', aws.assume_role.rules, ({ users }) => namesNobody(users, jwt)),
+    expected: 'users as issuer|user, with one of the issuers: there are several' },
+  { about: ['aws.assume_role.session_name', 'aws.assume_role.role_arn', 'aws.assume_role.rules', 'jwt.issuers'],
+    broken: ({ aws: { assume_role: role }, jwt }) => jwt.issuers.length > 1 && (role.role_arn !== undefined || role.rules.length > 0)
+      && [role, ...role.rules].some(({ session_name: name = role.session_name }) => name.includes('{user}') && !name.includes('{issuer}')),
+    expected: 'session names with {issuer} beside {user}, such as {user},{issuer}: with several issuers two people may have one name' },
+  { about: ['aws.assume_role.tags', 'aws.assume_role.rules'],
+    broken: ({ aws: { assume_role: role } }) => [role, ...role.rules].some(({ tags }) => tags !== undefined && (tags.size > 50 || [...tags.keys()].some((key) => !TAG_KEY.test(key)))),
+    expected: 'at most 50 tags, with keys of up to 128 letters, digits, spaces and _ . : / = + - @ that do not begin with "aws:"' },
   // Requests are signed for it, wherever the endpoint is.
   { about: ['aws.region', 'aws.profile'],
     broken: ({ aws }) => aws.region === undefined,
@@ -122,6 +132,17 @@ const lacksKey = (one: OneIssuer): boolean => keysOf(one) === 0 && !/^https?:/.t
 function issuersThat({ issuers }: Config['jwt'], broken: (row: OneIssuer, i: number) => boolean): readonly string[] {
   return issuers.flatMap((row, i) => (broken(row, i) ? [`jwt.issuers[${i}]`] : []))
 }
+
+function rowsThat<T>(key: string, rows: readonly T[], broken: (row: T) => boolean): readonly string[] {
+  return rows.flatMap((row, i) => (broken(row) ? [`${key}[${i}]`] : []))
+}
+
+// Without a name before it a user would be somebody else with the other issuer.
+function namesNobody(users: readonly string[] | undefined, { issuers }: Config['jwt']): boolean {
+  return issuers.length > 1 && users?.some((user) => !issuers.some(({ issuer }) => user.startsWith(`${issuer}|`))) === true
+}
+
+const TAG_KEY = /^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/iu
 
 type Limits = Config['limits']
 

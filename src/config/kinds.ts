@@ -1,4 +1,5 @@
 import { resolve } from 'node:path'
+import { parseTemplate } from '../asker/index.ts'
 import { parseNetwork } from '../http/index.ts'
 import { Secret } from '../secret/index.ts'
 import type { Table } from './rows.ts'
@@ -123,6 +124,13 @@ export const basePath: Kind<string> = fromStrings({
     const trimmed = value.replace(/\/$/, '')
     return /^(\/(?!\.\.?(\/|$))[\w.~-]+)*$/.test(trimmed) ? trimmed : undefined
   },
+})
+
+/** Text with places for what is known of a caller. */
+export const template: Kind<string> = fromStrings({
+  name: 'template',
+  expected: 'text, in which {user}, {issuer} and {claim:/pointer} stand for what the token says',
+  fromText: (value) => (/[\x00-\x1f\x7f]/.test(value) || parseTemplate(value) === undefined ? undefined : value),
 })
 
 export const boolean: Kind<boolean> = {

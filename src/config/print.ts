@@ -17,6 +17,7 @@ export function effectiveOption(name: string, { kind, reload }: Option, value: u
 }
 
 function count(rows: unknown): string {
+  if (rows === undefined) return 'none'
   const many = rows instanceof Map ? rows.size : (rows as readonly unknown[]).length
   return many === 0 ? 'none' : `${many} given`
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises'
 import type { Log } from '../log/index.ts'
 import { fromContainer } from './container.ts'
 import { fromInstance } from './imds.ts'
@@ -7,7 +6,7 @@ import { type Found, RefreshingCredentials } from './refresh.ts'
 import { type Asked, CredentialsError, type CredentialSource } from './source.ts'
 import { fromConfiguration, fromEnvironment } from './static.ts'
 import { fromWebIdentityEnvironment } from './sts.ts'
-import type { Provider, World } from './world.ts'
+import { type Provider, unrefSleep, type World } from './world.ts'
 
 /** Who is asked, in the SDKs' order; the configuration comes after the environment, which goes before it everywhere. */
 const PROVIDERS: readonly Provider[] = [
@@ -60,5 +59,3 @@ export function credentialChain({ nowMs, log, ...given }: ChainOptions): HostCre
   }
   return new RefreshingCredentials({ find, nowMs, log, sleep: world.sleep, random: world.random })
 }
-
-const unrefSleep = (ms: number, signal: AbortSignal): Promise<void> => sleep(ms, undefined, { ref: false, signal })

@@ -33,12 +33,13 @@ const PROVIDERS: readonly ((sight: Sight) => Places)[] = [
   (sight) => (fromEnvironment(sight), []),
   (sight) => (fromConfiguration(sight), []),
   (sight) => placesOf(selected(sight), sight),
-  (sight) => (webIdentityOf(sight.env), [sts(sight)]),
+  (sight) => (webIdentityOf(sight.env), [rolePlace(sight)]),
   (sight) => [container(sight)],
   (sight) => [instance(sight)],
 ]
 
-export const sts = (sight: Sight): CredentialPlace => ({ purpose: 'AWS credentials of a role', url: stsUrl(sight) })
+/** Where roles of callers come from. */
+export const rolePlace = (sight: Sight): CredentialPlace => ({ purpose: 'AWS credentials of a role', url: stsUrl(sight) })
 const container = ({ env }: Sight): CredentialPlace => ({ purpose: 'AWS credentials of a container', url: containerUrl(env) })
 const instance = (sight: Sight): CredentialPlace => ({ purpose: 'AWS credentials of an instance', url: metadataUrl(sight) })
 
@@ -52,12 +53,12 @@ const nowhere = (): Places => []
 
 const PLACES: Readonly<Record<KindName, (one: Selected, sight: Sight) => Places>> = {
   static: nowhere, process: nowhere, login: nowhere,
-  'web identity': (_, sight) => [sts(sight)],
+  'web identity': (_, sight) => [rolePlace(sight)],
   role(one, sight) {
     const source = sourceProfile(one)
-    if (source !== undefined) return [...placesOf(source, sight), sts(sight)]
+    if (source !== undefined) return [...placesOf(source, sight), rolePlace(sight)]
     const named = one.profile.get('credential_source')
-    return [...(named === 'EcsContainer' ? [container(sight)] : named === 'Ec2InstanceMetadata' ? [instance(sight)] : []), sts(sight)]
+    return [...(named === 'EcsContainer' ? [container(sight)] : named === 'Ec2InstanceMetadata' ? [instance(sight)] : []), rolePlace(sight)]
   },
   sso(one, sight) {
     const { region } = ssoProfile(one)

@@ -3,6 +3,7 @@ import { type Credentials, CredentialsError, type CredentialSource } from './sou
 import type { World } from './world.ts'
 
 const MINUTE_MS = 60_000
+const HOUR_MS = 60 * MINUTE_MS
 /** Left of their life when they are first refreshed, behind the scenes; spread, for a fleet starts at one moment. */
 const ADVISORY_MS = 15 * MINUTE_MS
 const SPREAD_MS = 5 * MINUTE_MS
@@ -24,6 +25,10 @@ export interface RefreshOptions extends Pick<World, 'sleep' | 'random'> {
   readonly find: (closing: AbortSignal) => Promise<Found>
   readonly nowMs: () => number
   readonly log: Log
+  /** What is found is at the beginning of its life. Of others nobody knows when there are newer ones. */
+  readonly isFresh?: true
+  /** Asked before a refresh that no request waits for. */
+  readonly isWanted?: () => boolean
 }
 
 /**
@@ -101,13 +106,15 @@ export class RefreshingCredentials implements CredentialSource {
     const now = nowMs()
     const { provider, expiresMs = Infinity } = found
     const expired = expiresMs <= now
+    // Of what lives for less than an hour all windows are as much shorter.
+    const scale = this.#options.isFresh === true ? Math.min(1, (expiresMs - now) / HOUR_MS) : 1
     if (expired && (!found.stable || this.#lifeLeft(now) > 0)) throw new CredentialsError('CREDENTIALS_EXPIRED', `${provider}: the credentials have expired already (or the clock is wrong)`)
     this.#held = found
     log.info('aws credentials', { provider, expires: expiresMs === Infinity ? 'never' : new Date(expiresMs).toISOString() })
     if (expired) return this.#stretch(found)
     // Keys that are short-lived when they come are not asked for again by each request.
-    this.#waitFromMs = Math.max(expiresMs - MANDATORY_MS, Math.min(now + RETRY_MS, expiresMs))
-    this.#schedule(Math.max(expiresMs - ADVISORY_MS + random() * SPREAD_MS - now, this.#retryMs()))
+    this.#waitFromMs = Math.max(expiresMs - MANDATORY_MS * scale, Math.min(now + RETRY_MS, expiresMs))
+    this.#schedule(Math.max(expiresMs - (ADVISORY_MS - random() * SPREAD_MS) * scale - now, this.#retryMs()))
     return found
   }
 
@@ -149,7 +156,7 @@ export class RefreshingCredentials implements CredentialSource {
     this.#timer.abort()
     if (delayMs === Infinity || this.#closing.signal.aborted) return
     this.#timer = new AbortController()
-    this.#options.sleep(Math.min(delayMs, MAX_DELAY_MS), this.#timer.signal).then(() => void this.#refresh(), () => undefined)
+    this.#options.sleep(Math.min(delayMs, MAX_DELAY_MS), this.#timer.signal).then(() => { if (this.#options.isWanted?.() !== false) void this.#refresh() }, () => undefined)
   }
 }
 

@@ -35,6 +35,8 @@ export type CredentialsErrorCode =
   | 'CREDENTIALS_TIMEOUT'
   | 'CREDENTIALS_UNREACHABLE'
   | 'CREDENTIALS_EXPIRED'
+  /** STS does not give a role to the caller it is for. */
+  | 'CREDENTIALS_ROLE_REFUSED'
 
 /** A provider that was asked, and why it had nothing. */
 export interface Asked {

@@ -47,8 +47,11 @@ export async function assumeRole(world: World, { roleArn, sessionName, durationS
     ...tags.flatMap(([key, value], i): Pair[] => [[`Tags.member.${i + 1}.Key`, key], [`Tags.member.${i + 1}.Value`, value]]),
     ...(externalId === undefined ? [] : [['ExternalId', externalId] as const]),
     ...(sourceIdentity === undefined ? [] : [['SourceIdentity', sourceIdentity] as const]),
-  ], base), 'the role')
+  ], base), 'the role', BASE_REFUSED)
 }
+
+/** Errors that are about the credentials the role was asked for with. */
+const BASE_REFUSED: ReadonlySet<string | undefined> = new Set(['ExpiredToken', 'ExpiredTokenException', 'InvalidClientTokenId', 'UnrecognizedClientException'])
 
 const VERSION = '2011-06-15'
 const FORM = { 'content-type': 'application/x-www-form-urlencoded' }
@@ -74,8 +77,8 @@ function signedRequest(world: World, body: string, { accessKeyId, secretAccessKe
   return { method: 'POST', url, headers: Object.fromEntries([...headers, ...signed]), body, timeoutMs: TIMEOUT_MS }
 }
 
-function credentialsIn(answer: HttpAnswer, what: string): Credentials {
-  if (answer.status !== 200) throw new CredentialsError('CREDENTIALS_REFUSED', `STS refused ${what} (${errorOf(answer) ?? answer.status})`)
+function credentialsIn(answer: HttpAnswer, what: string, expired?: ReadonlySet<string | undefined>): Credentials {
+  if (answer.status !== 200) throw new CredentialsError(expired?.has(errorOf(answer)) ? 'CREDENTIALS_EXPIRED' : 'CREDENTIALS_REFUSED', `STS refused ${what} (${errorOf(answer) ?? answer.status})`)
   const element = (name: string) => new RegExp(`<${name}>([^<&]*)</${name}>`).exec(answer.body)?.[1]
   const [accessKeyId, secretAccessKey, sessionToken, expiration] = ['AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration'].map(element)
   return temporaryCredentials({ accessKeyId, secretAccessKey, sessionToken, expiration })

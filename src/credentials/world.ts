@@ -1,4 +1,5 @@
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { SigningClock, SigningKeys } from '../sigv4/index.ts'
 import type { HttpClient } from './http.ts'
 import type { Run } from './process.ts'
@@ -40,6 +41,8 @@ export interface World extends Sight {
   readonly random: () => number
   readonly closing: AbortSignal
 }
+
+export const unrefSleep: World['sleep'] = (ms, signal) => sleep(ms, undefined, { ref: false, signal })
 
 /** One link of the chain. */
 export interface Provider {

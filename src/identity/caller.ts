@@ -14,6 +14,8 @@ export interface Caller {
   readonly expiresS: number
   /** Tells tokens apart without being one: the beginning of the token's SHA-256, as `sha256sum` prints it. */
   readonly fingerprint: string
+  /** The claims that templates name, by pointer, as far as they are there; nothing else of the token is kept. */
+  readonly claims: ReadonlyMap<string, string>
 }
 
 /** Where the issuer's tokens say who their bearer is: JSON pointers into the claims. */
@@ -24,6 +26,8 @@ export interface ClaimNames {
   readonly groups: readonly string[]
   /** These must be there, whatever their value. */
   readonly required: readonly string[]
+  /** These are kept. */
+  readonly carried: readonly string[]
 }
 
 /**
@@ -38,6 +42,7 @@ export function callerOf(claims: CheckedClaims, names: ClaimNames, token: string
   return {
     issuer: claims.iss ?? '', user: userOf(claims, names.user), groups: groupsOf(claims, names.groups), jti: claims.jti,
     issuedS: claims.iat, expiresS: claims.exp, fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 32),
+    claims: carried(claims, names.carried),
   }
 }
 
@@ -62,4 +67,15 @@ function groupsOf(claims: CheckedClaims, pointers: readonly string[]): string[] 
     for (const group of listed) if (typeof group === 'string' && group !== '') groups.add(group)
   }
   return [...groups]
+}
+
+/** Text of claims that have one: words, numbers, yes or no, and lists of words with spaces between. */
+function carried(claims: CheckedClaims, pointers: readonly string[]): ReadonlyMap<string, string> {
+  const texts = new Map<string, string>()
+  for (const pointer of pointers) {
+    const value = claimAt(claims, pointer)
+    if (['string', 'number', 'boolean'].includes(typeof value)) texts.set(pointer, String(value))
+    else if (Array.isArray(value) && value.every((one) => typeof one === 'string')) texts.set(pointer, value.join(' '))
+  }
+  return texts
 }

@@ -2,4 +2,4 @@
 export { modelIn } from './body.ts'
 export { PolicyError, type PolicyErrorCode } from './error.ts'
 export { type Decision, Policy, type PolicyContext, type PolicyOptions } from './policy.ts'
-export type { Asker, RuleOptions } from './rule.ts'
+export type { RuleOptions } from './rule.ts'

@@ -1,6 +1,7 @@
+import type { Asker } from '../asker/index.ts'
 import type { Model } from '../model/index.ts'
 import { PolicyError } from './error.ts'
-import { type Asker, Rule, type RuleOptions } from './rule.ts'
+import { Rule, type RuleOptions } from './rule.ts'
 
 export interface PolicyOptions {
   /** What holds where no rule does; without it `allow` while there is no rule, `deny` once there is one. */

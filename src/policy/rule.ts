@@ -1,12 +1,6 @@
+import { type Asker, Askers } from '../asker/index.ts'
 import { type Model, ModelPatterns } from '../model/index.ts'
 import { PolicyError } from './error.ts'
-
-/** Who asks, as far as rules look at it. */
-export interface Asker {
-  readonly issuer: string
-  readonly user: string
-  readonly groups: readonly string[]
-}
 
 /** A rule: every condition that it has must hold, and of each condition one value is enough. */
 export interface RuleOptions {
@@ -24,20 +18,18 @@ export interface RuleOptions {
 
 export class Rule {
   readonly effect: 'allow' | 'deny'
-  readonly #users: Names | undefined
-  readonly #groups: Names | undefined
+  readonly #askers: Askers
   readonly #operations: ReadonlySet<string> | undefined
   readonly #models: ModelPatterns | undefined
   readonly #geographies: ReadonlySet<string | undefined> | undefined
 
   /** @throws PolicyError - `POLICY_AMBIGUOUS_USER`, `POLICY_UNKNOWN_OPERATION`. */
   constructor(options: RuleOptions, issuers: readonly (string | undefined)[], operations: ReadonlySet<string>) {
-    const { users, groups, models, geographies } = options
+    const { models, geographies } = options
     this.effect = options.effect
-    this.#users = users && new Names(users, issuers)
+    this.#askers = new Askers(options, issuers)
     // Without a name before it a user would be somebody else with the other issuer.
-    if (this.#users?.bare === true && issuers.length > 1) throw new PolicyError('POLICY_AMBIGUOUS_USER', 'with several issuers a user is written issuer|user')
-    this.#groups = groups && new Names(groups, issuers)
+    if (this.#askers.hasBareUsers && issuers.length > 1) throw new PolicyError('POLICY_AMBIGUOUS_USER', 'with several issuers a user is written issuer|user')
     this.#operations = options.operations && new Set(options.operations)
     // A prohibition with a slip of the pen would prohibit nothing.
     if (options.operations?.some((operation) => !operations.has(operation)) === true) throw new PolicyError('POLICY_UNKNOWN_OPERATION', 'there is no such operation')
@@ -52,35 +44,13 @@ export class Rule {
   }
 
   /** Whether it is a rule for this caller, whatever is asked for. */
-  isFor({ issuer, user, groups }: Asker): boolean {
-    return (this.#users === undefined || this.#users.has(issuer, user)) && (this.#groups === undefined || groups.some((group) => this.#groups!.has(issuer, group)))
+  isFor(asker: Asker): boolean {
+    return this.#askers.has(asker)
   }
 
   #covers(model: Model): boolean {
     const denies = this.effect === 'deny'
     if (this.#geographies !== undefined && !this.#geographies.has(model.geography) && !(denies && model.geography === undefined)) return false
     return this.#models === undefined || (denies ? this.#models.mayName(model) : this.#models.name(model))
-  }
-}
-
-/** Names of users or groups: of one issuer, or of whichever. */
-class Names {
-  readonly #bare = new Set<string>()
-  readonly #byIssuer = new Map<string, Set<string>>()
-
-  constructor(names: readonly string[], issuers: readonly (string | undefined)[]) {
-    for (const name of names) {
-      const issuer = issuers.find((known) => known !== undefined && name.startsWith(`${known}|`))
-      if (issuer === undefined) this.#bare.add(name)
-      else this.#byIssuer.set(issuer, (this.#byIssuer.get(issuer) ?? new Set()).add(name.slice(issuer.length + 1)))
-    }
-  }
-
-  get bare(): boolean {
-    return this.#bare.size > 0
-  }
-
-  has(issuer: string, name: string): boolean {
-    return this.#bare.has(name) || this.#byIssuer.get(issuer)?.has(name) === true
   }
 }

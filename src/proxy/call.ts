@@ -1,8 +1,9 @@
 import type { IncomingMessage } from 'node:http'
-import type { CredentialSource, Credentials } from '../credentials/index.ts'
+import { type CredentialSource, type Credentials, CredentialsError } from '../credentials/index.ts'
 import { isSigned, type RequestFields } from '../http/index.ts'
 import { type Credentials as SigningCredentials, type Scope, sign, type SigningClock, type SigningKeys } from '../sigv4/index.ts'
 import { type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
+import type { Appearance } from './appearance.ts'
 import type { Payload } from './body.ts'
 import type { Errand } from './live.ts'
 import { Refusal } from './problem.ts'
@@ -18,7 +19,6 @@ export interface Answer {
 }
 
 export interface CallDependencies {
-  readonly credentials: CredentialSource
   readonly endpoints: Readonly<Record<Service, Endpoint>>
   readonly client: UpstreamClient
   readonly clock: SigningClock
@@ -38,11 +38,11 @@ export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoe
  *
  * @param errand - Its end ends the call, and there is no other.
  * @param onSend - Told of each time it goes out, and why again.
- * @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and why the errand ended.
+ * @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and why the errand ended.
  * @throws UpstreamError - for the road.
  */
-export async function callAws(errand: Errand, route: Route, fields: RequestFields, payload: Payload, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
-  let credentials = await currentCredentials(house.credentials)
+export async function callAws(errand: Errand, route: Route, fields: RequestFields, payload: Payload, appearance: Appearance, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
+  let credentials = await currentCredentials(appearance.credentials)
   const tried = new Set<Retry>()
   for (let again: Retry | undefined; ; tried.add(again)) {
     const outcome = await attempt(again)
@@ -81,7 +81,7 @@ export async function callAws(errand: Errand, route: Route, fields: RequestField
     const type = errorType(message.headers['x-amzn-errortype'], held)
     if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
     if (REFUSED_CREDENTIALS.has(type) || REFUSED_CLOCK.has(type)) {
-      const renewed = tried.has('credentials') ? undefined : await house.credentials.renew(credentials)
+      const renewed = tried.has('credentials') ? undefined : await appearance.credentials.renew(credentials)
       if (renewed === undefined) {
         message.destroy()
         throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
@@ -98,12 +98,13 @@ function retry(message: IncomingMessage, why: Retry): Retry {
   return why
 }
 
-/** @throws Refusal - `NO_AWS_CREDENTIALS` */
+/** @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED` */
 export async function currentCredentials(source: CredentialSource): Promise<Credentials> {
   try {
     return await source.get()
   } catch (error) {
-    throw new Refusal('NO_AWS_CREDENTIALS', { detail: error instanceof Error ? error.message : undefined })
+    const isRole = error instanceof CredentialsError && error.code === 'CREDENTIALS_ROLE_REFUSED'
+    throw new Refusal(isRole ? 'AWS_ROLE_REFUSED' : 'NO_AWS_CREDENTIALS', { detail: error instanceof Error ? error.message : undefined })
   }
 }
 

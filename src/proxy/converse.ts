@@ -1,8 +1,9 @@
-import type { Credentials } from '../credentials/index.ts'
+import type { Credentials, CredentialSource } from '../credentials/index.ts'
 import { isSigned, type RequestFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
 import { EventSigner, type Pair, type Scope, sign, signatureOf, STREAMING_EVENTS } from '../sigv4/index.ts'
 import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
+import type { Appearances } from './appearance.ts'
 import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed } from './call.ts'
 import { joinSides, type Traffic } from './conversation.ts'
 import type { Exchange } from './exchange.ts'
@@ -13,6 +14,7 @@ import { answerFields, fieldOf, type Passage } from './relay.ts'
 import type { Route } from './route.ts'
 
 export interface ConversationDependencies extends CallDependencies, Watch {
+  readonly appearances: Appearances
   /** Models that may be spoken with; `*` stands for any characters. */
   readonly conversationModels: readonly string[]
   /** How long AWS lets a conversation last. */
@@ -30,13 +32,14 @@ const GRACE_MS = 30_000
  *
  * @param traffic - Counts what goes each way.
  * @param onAnswer - Told when the head of AWS's answer is here.
- * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
+ * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
  * @throws UpstreamError - for the road.
  */
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic, onAnswer: () => void): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
+  const source = house.appearances(caller).credentials
   const endpoint = house.endpoints.runtime
-  const { credentials, socket } = await whileWanted(exchange, caller, house, (errand) => connected(errand, house))
+  const { credentials, socket } = await whileWanted(exchange, caller, house, (errand) => connected(errand, source, house))
   const signedMs = house.clock.nowMs()
   const request = signedRequest(route, fields, credentials, house)
   const outcome = await joinSides({
@@ -45,15 +48,15 @@ export async function converse(exchange: Exchange, route: Route, fields: Request
     join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
   })
-  return 'body' in outcome ? passOn(outcome, exchange, credentials, signedMs, house) : outcome
+  return 'body' in outcome ? passOn(outcome, exchange, { source, credentials }, signedMs, house) : outcome
 }
 
 function matches(pattern: string, model: string): boolean {
   return new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[.]/g, '\\$&')).join('.*')}$`).test(model)
 }
 
-async function connected(errand: Errand, house: ConversationDependencies) {
-  const credentials = await lastingCredentials(house)
+async function connected(errand: Errand, source: CredentialSource, house: ConversationDependencies) {
+  const credentials = await lastingCredentials(source, house)
   errand.check()
   const socket = await house.client.connect(house.endpoints.runtime, 'h2')
   errand.onEnd(() => socket.destroy())
@@ -61,7 +64,7 @@ async function connected(errand: Errand, house: ConversationDependencies) {
 }
 
 /** A session keeps the credentials that it begins with: they should outlive it. */
-async function lastingCredentials({ credentials: source, clock, sessionMs }: ConversationDependencies): Promise<Credentials> {
+async function lastingCredentials(source: CredentialSource, { clock, sessionMs }: ConversationDependencies): Promise<Credentials> {
   const credentials = await currentCredentials(source)
   const { expiresMs = Infinity } = credentials
   if (expiresMs - clock.nowMs() > sessionMs + GRACE_MS) return credentials
@@ -86,12 +89,12 @@ function signedRequest({ path, query, target }: Route, fields: RequestFields, cr
 }
 
 /** Gives the client AWS's error as it is, unless it is about us: then the client must not take its own token for refused. */
-async function passOn({ status, fields, body }: SessionRefusal, exchange: Exchange, credentials: Credentials, signedMs: number, house: CallDependencies): Promise<Passage> {
+async function passOn({ status, fields, body }: SessionRefusal, exchange: Exchange, { source, credentials }: { readonly source: CredentialSource; readonly credentials: Credentials }, signedMs: number, house: CallDependencies): Promise<Passage> {
   const type = status === 403 ? errorType(fieldOf(fields, 'x-amzn-errortype'), body) : ''
   // Events may have gone to AWS: what is learnt here is for the next conversation.
   if (REFUSED_CLOCK.has(type) && house.clock.learn(fieldOf(fields, 'date'), signedMs)) throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
   if (REFUSED_CLOCK.has(type) || REFUSED_CREDENTIALS.has(type)) {
-    await house.credentials.renew(credentials)
+    await source.renew(credentials)
     throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
   }
   // Over HTTP/2 it need not say its length; over HTTP/1.1 a client that is still sending would wait for more.

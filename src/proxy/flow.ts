@@ -1,3 +1,4 @@
+import type { HostCredentials } from '../credentials/index.ts'
 import { parseTarget, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
 import type { Members } from '../json/index.ts'
@@ -24,6 +25,8 @@ import { findRoute, type Route } from './route.ts'
 export interface ProxyDependencies extends ConversationDependencies, Witnesses {
   readonly authenticator: Authenticator
   readonly health: AwsHealth
+  /** Those of the host itself. */
+  readonly credentials: HostCredentials
   /** What may be done, and what it costs; they change at a reload. */
   readonly rules: Rules
   readonly models: Models
@@ -94,7 +97,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     if (!isModelInPath(operation)) await permit(exchange, story, route, caller, members, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
     const ticket = await admitted(exchange, story, route, caller, estimate, house)
-    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, route, fields, payload, house, (again) => {
+    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, route, fields, payload, house.appearances(caller), house, (again) => {
       story.sentMs ??= house.nowMs()
       if (again !== undefined) story.retries.push(again)
     }))

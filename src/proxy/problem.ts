@@ -28,6 +28,7 @@ export type RefusalCode =
   | 'SESSION_TOO_LONG'
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
+  | 'AWS_ROLE_REFUSED'
   | 'OUT_OF_MEMORY_BUDGET'
   | 'AUDIT_UNAVAILABLE'
   | 'DRAINING'
@@ -146,6 +147,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   KEYS_UNAVAILABLE: { ...unavailable('proxy', 'Tokens of this issuer cannot be checked at the moment.'), retryAfterS: 5 },
   NO_AWS_CREDENTIALS: unavailable('proxy', 'The proxy has no valid AWS credentials.'),
   AWS_CREDENTIALS_REFUSED: unavailable('proxy', 'AWS did not accept the credentials of the proxy.'),
+  AWS_ROLE_REFUSED: unavailable('proxy', 'The proxy could not take on the AWS role that you have.'),
   OUT_OF_MEMORY_BUDGET: { ...unavailable('proxy', 'The proxy holds as many request bodies as it can.'), retryAfterS: 1 },
   AUDIT_UNAVAILABLE: { ...unavailable('proxy', 'Calls cannot be written down at the moment.'), retryAfterS: 5 },
   LIMITS_UNAVAILABLE: { ...unavailable('proxy', 'Limits cannot be counted at the moment.'), retryAfterS: 5 },

@@ -1,5 +1,6 @@
 import { parseJson } from '../json/index.ts'
 import type { Model, Models } from '../model/index.ts'
+import type { Appearance } from './appearance.ts'
 import { NO_BODY } from './body.ts'
 import { type CallDependencies, callAws } from './call.ts'
 import { Errand } from './live.ts'
@@ -63,10 +64,10 @@ const MAX_ANSWER_BYTES = 65_536
 const NO_FIELDS = { get: () => undefined, forward: [] }
 
 /** Asks by GetInferenceProfile, with the proxy's own credentials: they need `bedrock:GetInferenceProfile`. */
-export function askProfile(house: CallDependencies): AskProfile {
+export function askProfile(house: CallDependencies & Appearance): AskProfile {
   return async (id) => {
     const route = findRoute('GET', { path: `/inference-profiles/${encodeURIComponent(id)}`, query: undefined })
-    const { status, message, held } = await callAws(new Errand(), route, NO_FIELDS, NO_BODY, house, () => undefined)
+    const { status, message, held } = await callAws(new Errand(), route, NO_FIELDS, NO_BODY, house, house, () => undefined)
     if (status !== 200 || held !== undefined) {
       message.destroy()
       return undefined

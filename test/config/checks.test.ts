@@ -6,6 +6,8 @@ const { jwt, aws } = NEEDED
 const TLS = 'expected server.tls.cert_file and server.tls.key_file, both or neither'
 const KEYS = 'expected aws.access_key_id and aws.secret_access_key together, and aws.session_token only with them'
 const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_token all from the file or all from the environment'
+const TWO = [{ issuer: 'https://a' }, { issuer: 'https://b' }]
+const ROLE = 'arn:aws:iam::111122223333:role/r'
 const JOURNAL = 'expected limits.path with limits.store journal, and only with it'
 
 for (const [claim, document, env, expected] of [
@@ -36,6 +38,12 @@ for (const [claim, document, env, expected] of [
     'LIMITS__DEFAULT__BURST: limits.default.burst: expected requests_per_minute beside it: a burst is of a rate'],
   ['a user is of any of several issuers', { aws, jwt: { issuers: [{ issuer: 'https://a' }, { issuer: 'https://b' }] }, limits: { users: { 'https://a|ann': {}, 'https://c|ann': {} } } }, {},
     '/srv/config.json:18: limits.users."https://c|ann": expected issuer|user, with one of the issuers: there are several'],
+  ['a role is for a user of any of several issuers', { jwt: { issuers: TWO }, aws: { ...aws, assume_role: { session_name: '{user},{issuer}', rules: [{ role_arn: ROLE, users: ['https://a|ann'] }, { role_arn: ROLE, users: ['ann'] }] } } }, {},
+    '/srv/config.json:23: aws.assume_role.rules[1]: expected users as issuer|user, with one of the issuers: there are several'],
+  ['sessions are named after users of several issuers', { jwt: { issuers: TWO }, aws: { ...aws, assume_role: { role_arn: ROLE } } }, {},
+    '/srv/config.json:15: aws.assume_role.role_arn: expected session names with {issuer} beside {user}, such as {user},{issuer}: with several issuers two people may have one name'],
+  ['the key of a session tag is none that AWS takes', { jwt, aws: { ...aws, assume_role: { role_arn: ROLE, tags: { 'aws:x': 'y' } } } }, {},
+    '/srv/config.json:9: aws.assume_role.tags: expected at most 50 tags, with keys of up to 128 letters, digits, spaces and _ . : / = + - @ that do not begin with "aws:"'],
   ['no region is given', { jwt }, {}, '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],
   ['all endpoints are our own, and no region to sign for is given', { jwt, aws: { endpoint: 'https://e' } }, {},
     '/srv/config.json: aws.region: expected a region: AWS__REGION, AWS_REGION, AWS_DEFAULT_REGION, aws.region or the region of the profile'],

@@ -16,8 +16,8 @@ function authenticatorOf(...issuers: readonly Partial<IssuerOptions>[]): Authent
 }
 
 const both = () => authenticatorOf(
-  { issuer: 'https://a.example', jwks: jwks(A), audiences: ['proxy'], names: { user: ['/sub'], groups: ['/groups'], required: [] } },
-  { issuer: 'https://b.example', jwks: jwks(B), leewayS: 0, maxLifetimeS: 300, names: { user: ['/oid'], groups: ['/realm/roles'], required: ['/tenant'] } },
+  { issuer: 'https://a.example', jwks: jwks(A), audiences: ['proxy'], names: { user: ['/sub'], groups: ['/groups'], required: [], carried: [] } },
+  { issuer: 'https://b.example', jwks: jwks(B), leewayS: 0, maxLifetimeS: 300, names: { user: ['/oid'], groups: ['/realm/roles'], required: ['/tenant'], carried: [] } },
 )
 const claimsOfA = { iss: 'https://a.example', aud: 'proxy', sub: 'alice', groups: ['g'] }
 const claimsOfB = { iss: 'https://b.example', oid: 'alice', realm: { roles: ['r'] }, tenant: 't', iat: NOW_S, exp: NOW_S + 300 }
@@ -117,7 +117,7 @@ const RELOADS: readonly (readonly [claim: string, options: Partial<IssuerOptions
   ['the audience', { audiences: ['other'] }, 'JWT_AUDIENCE_MISMATCH'],
   ['the leeway', { leewayS: 0 }, 'JWT_EXPIRED'],
   ['the longest lifetime', { maxLifetimeS: 60 }, 'JWT_LIFETIME_TOO_LONG'],
-  ['the required claims', { names: { user: ['/sub'], groups: [], required: ['/tenant'] } }, 'IDENTITY_CLAIM_MISSING'],
+  ['the required claims', { names: { user: ['/sub'], groups: [], required: ['/tenant'], carried: [] } }, 'IDENTITY_CLAIM_MISSING'],
 ]
 
 for (const [claim, options, outcome] of RELOADS) {

@@ -18,7 +18,7 @@ test('a caller is all that the token says of who calls, and the beginning of its
   const authenticator = new Authenticator(trustedIssuers([issuerOptions({ jwks: jwks(KEY) })]), new TestWorld())
   assert.deepEqual(await authenticator.authenticate(token, START_MS), {
     issuer: 'https://a.example', user: 'alice', groups: ['b', 'a'], jti: 'j', issuedS: exp - 60, expiresS: exp,
-    fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 32),
+    fingerprint: createHash('sha256').update(token).digest('hex').slice(0, 32), claims: new Map(),
   })
 })
 
@@ -47,4 +47,10 @@ test('groups come from lists and from words, along pointers with escapes', async
 
 test('a pointer finds only what the token itself holds', async () => {
   assert.equal(await codeOf(() => callerOf({}, { user: ['/constructor/name', '/groups/length'] }) as never), 'IDENTITY_NO_USER')
+})
+
+test('a caller carries the text of the claims that are named, and of no other', async () => {
+  const claims = { team: 'search', level: 3, staff: true, units: ['a', 'b c'], realm: { 'x/y': 'deep' }, mixed: ['a', 1], gone: null, secret: 'not named' }
+  const { claims: carried } = await callerOf(claims, { carried: ['/team', '/level', '/staff', '/units', '/realm', '/realm/x~1y', '/mixed', '/gone', '/missing'] })
+  assert.deepEqual([...carried], [['/team', 'search'], ['/level', '3'], ['/staff', 'true'], ['/units', 'a b c'], ['/realm/x~1y', 'deep']])
 })

@@ -136,7 +136,7 @@ export class TestIssuer {
   }
 }
 
-export const NAMES = { user: ['/sub'], groups: ['/groups'], required: [] } as const
+export const NAMES = { user: ['/sub'], groups: ['/groups'], required: [], carried: [] } as const
 
 /** Options of an issuer, the usual ones where none are given. */
 export const issuerOptions = (options: Partial<IssuerOptions>): IssuerOptions => ({ maxStaleMs: 86_400_000, leewayS: 60, names: NAMES, ...options })

@@ -10,7 +10,7 @@ import { startProxy, token } from '../kit/proxy.ts'
 
 const A = 'https://a.example'
 const B = 'https://b.example'
-const caller = (more: Partial<Caller> = {}): Caller => ({ issuer: A, user: 'alice', groups: [], jti: 'j1', issuedS: 1000, expiresS: 2000, fingerprint: 'f', ...more })
+const caller = (more: Partial<Caller> = {}): Caller => ({ issuer: A, user: 'alice', groups: [], jti: 'j1', issuedS: 1000, expiresS: 2000, fingerprint: 'f', claims: new Map(), ...more })
 
 const ROWS: readonly (readonly [claim: string, text: string, caller: Caller, revoked: boolean])[] = [
   ['an empty file revokes nobody', '', caller(), false],

@@ -50,6 +50,8 @@ export class FakeBedrock {
   /** Conversations that came, over HTTP/2; and how they go: the default has none. */
   readonly heard: Heard[] = []
   converse: (heard: Heard) => unknown = (heard) => heard.refuse(400, 'ValidationException', 'nobody to talk to')
+  /** Keys beside those of the proxy: what an STS gave out. */
+  others: ((accessKeyId: string) => { readonly secretAccessKey: string; readonly sessionToken: string } | undefined) | undefined
   /** Takes request bodies slowly: a pause after so many bytes. */
   pauses: { readonly everyBytes: number; readonly ms: number } | undefined
   /** Called with each request once its body is here. */
@@ -151,8 +153,8 @@ export class FakeBedrock {
     // Bedrock reads :authority as host.
     const headers = raw.flatMap((name, i) => (i % 2 === 0 && (name === ':authority' || !name.startsWith(':')) ? [[name === ':authority' ? 'host' : name, raw[i + 1]!] as const] : []))
     try {
-      const verified = verifyRequest({ method, target, headers, payloadHash }, (id) => (id === ACCESS_KEY_ID ? SECRET_ACCESS_KEY : undefined), { nowMs: Date.now(), maxSkewMs: 300_000, region: REGION })
-      if (verified.sessionToken !== this.#sessionToken) throw new SigV4Error('SIGV4_MISSING', 'the session token is not the one given')
+      const verified = verifyRequest({ method, target, headers, payloadHash }, (id) => (id === ACCESS_KEY_ID ? SECRET_ACCESS_KEY : this.others?.(id)?.secretAccessKey), { nowMs: Date.now(), maxSkewMs: 300_000, region: REGION })
+      if (verified.sessionToken !== (this.others?.(verified.accessKeyId)?.sessionToken ?? this.#sessionToken)) throw new SigV4Error('SIGV4_MISSING', 'the session token is not the one given')
       return verified
     } catch (error) {
       if (error instanceof SigV4Error) return error

@@ -1,4 +1,5 @@
-import { type Asker, Policy, type PolicyOptions } from '../../src/policy/index.ts'
+import type { Asker } from '../../src/asker/index.ts'
+import { Policy, type PolicyOptions } from '../../src/policy/index.ts'
 
 export const OPERATIONS = ['InvokeModel', 'Converse', 'ListFoundationModels', 'StartAsyncInvoke', 'OpenAI']
 

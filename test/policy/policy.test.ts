@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { type Model, parseModel, UNNAMED } from '../../src/model/index.ts'
-import type { Asker, RuleOptions } from '../../src/policy/index.ts'
+import type { Asker } from '../../src/asker/index.ts'
+import type { RuleOptions } from '../../src/policy/index.ts'
 import { asker, policy } from './kit.ts'
 
 const HAIKU = parseModel('us.anthropic.claude-haiku-4-5-20251001-v1:0')

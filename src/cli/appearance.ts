@@ -1,0 +1,29 @@
+import { Askers, claimsOf, parseTemplate, type Template } from '../asker/index.ts'
+import type { Config } from '../config/index.ts'
+import type { RoleRule } from '../credentials/index.ts'
+import { issuersOf } from './issuers.ts'
+
+/** The claims that any template needs. */
+export function claimsNamed({ aws: { assume_role: role } }: Config): readonly string[] {
+  const templates = [role, ...role.rules].flatMap(({ session_name: name, source_identity: identity, tags }) => [name, identity, ...(tags?.values() ?? [])])
+  return [...new Set(templates.flatMap((template) => (template === undefined ? [] : claimsOf(parsed(template)))))]
+}
+
+/** The roles of callers, the one for everybody else last. */
+export function rolesOf({ aws: { assume_role: role }, jwt }: Config): readonly RoleRule[] {
+  const issuers = issuersOf(jwt).map(([, { issuer }]) => issuer)
+  const { rules, ...everybody } = role
+  return [...rules, everybody].flatMap((row) => (row.role_arn === undefined ? [] : [{
+    askers: new Askers('users' in row ? row : {}, issuers),
+    roleArn: row.role_arn,
+    sessionName: parsed(row.session_name ?? role.session_name),
+    sourceIdentity: identityOf(row.source_identity ?? role.source_identity),
+    tags: new Map([...(row.tags ?? role.tags)].map(([key, text]) => [key, parsed(text)])),
+    durationS: (row.duration ?? role.duration) / 1000,
+    externalId: row.external_id ?? role.external_id,
+  }]))
+}
+
+/** The configuration holds nothing that is no template. */
+const parsed = (text: string): Template => parseTemplate(text)!
+const identityOf = (text: string | undefined): Template | undefined => (text === undefined ? undefined : parsed(text))
