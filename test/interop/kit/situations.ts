@@ -20,7 +20,7 @@ export interface Situation {
   /** Status of every answer, and the headers that matter; `null` where there must be none. */
   readonly status: number
   readonly headers?: Readonly<Record<string, string | null>>
-  /** The words the client must get to see. */
+  /** The words the client must get to see, with … for a time. */
   readonly message: string
   /** Whether each attempt goes on to AWS. */
   readonly reachesAws?: true
@@ -35,6 +35,7 @@ const IAM = 'User: arn:aws:sts::111122223333:assumed-role/proxy/alice is not aut
 const BROKE = 'The answer of AWS Bedrock broke off.'
 
 const refusedToken = { status: 401, headers: { 'x-amzn-errortype': 'UnrecognizedClientException', 'www-authenticate': 'Bearer error="invalid_token"', 'x-should-retry': 'false' }, matrix: '401-combined-shape' }
+const limited = { status: 429, headers: { 'x-amzn-errortype': 'ThrottlingException', 'x-should-retry': null, 'retry-after': '1' }, message: 'The request does not fit into the limit concurrent: 0 of 1 left, reset at ….' }
 const unavailable = { status: 503, headers: { 'x-amzn-errortype': 'ServiceUnavailableException', 'x-should-retry': null }, matrix: '503-ServiceUnavailable' }
 const keysRefused = (type: string) => ({ asks: 'whole', ...unavailable, message: REFUSED_KEYS, reachesAws: true, aws: refuse(403, type, 'about the keys of the proxy') }) as const
 /** The status was 200, and events have been heard. */
@@ -53,6 +54,10 @@ const table = {
   'body too large': { asks: 'whole', promptBytes: 25_000_001, status: 413, headers: { 'x-amzn-errortype': 'ValidationException' }, message: 'The request body is too large.', matrix: '413-Validation' },
   'bad model id': { asks: 'whole', model: 'arn%3Aaws%3Abedrock%3Aeu-west-1%3A111122223333%3Aapplication-inference-profile%2Fabc', status: 400, headers: { 'x-amzn-errortype': 'ValidationException' }, message: 'The provided model identifier is invalid.', matrix: '400-Validation' },
   'unknown path': { asks: 'whole', prefix: '/nowhere', status: 404, headers: { 'x-amzn-errortype': 'UnknownOperationException' }, message: 'There is no such operation.', matrix: '404-UnknownOperation' },
+  'policy says no': { asks: 'whole', setup: 'forbidding', status: 403, headers: { 'x-amzn-errortype': 'AccessDeniedException', 'x-should-retry': 'false' }, message: "You don't have access to the model with the specified model ID.", matrix: '403-AccessDenied-header' },
+  'budget used up': { asks: 'whole', setup: 'spent', status: 400, headers: { 'x-amzn-errortype': 'ServiceQuotaExceededException', 'x-should-retry': 'false' }, message: 'The request does not fit into the limit usd_per_month: 0 of 0 left, reset at ….', matrix: '400-ServiceQuotaExceeded' },
+  'rate limited': { asks: 'whole', setup: 'busy', ...limited, matrix: '429-Throttling' },
+  'rate limited, stream': { asks: 'stream', setup: 'busy', ...limited, matrix: '429-Throttling' },
   'keys refused: UnrecognizedClient': keysRefused('UnrecognizedClientException'),
   'keys refused: ExpiredToken': keysRefused('ExpiredTokenException'),
   'keys refused: InvalidSignature': keysRefused('InvalidSignatureException'),

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { describe, test } from 'node:test'
-import type { Client } from './client.ts'
+import type { Client, Shown } from './client.ts'
 import { closing, type Row } from './closing.ts'
 import { type Attempt, converse, type Outcome, type Topic } from './conversation.ts'
 import { streamAnswer, TEXT, TOOL } from './model.ts'
@@ -98,7 +98,7 @@ async function fail(client: Client, name: SituationName, situation: Situation, [
   const prompt = 'x'.repeat(situation.promptBytes ?? 5)
   const outcome = await converse(client, { name, prompt, ...situation })
   const { attempts, model } = outcome
-  const shown = outcome.error === undefined ? { error: UNNOTICED, message: String(words) } : client.show(outcome.error)
+  const shown = outcome.error === undefined ? { error: UNNOTICED, message: String(words) } : withoutTimes(client.show(outcome.error))
   rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
   assert.equal(shown.error, error, `${shown.error}: ${shown.message}`)
   const { asks, status, message, headers } = situation
@@ -110,6 +110,10 @@ async function fail(client: Client, name: SituationName, situation: Situation, [
   const reached = situation.reachesAws === true ? tries : 0
   await bedrock.reached(model, reached)
   assert.equal(bedrock.of(model).length, reached, 'requests that reached AWS')
+}
+
+function withoutTimes({ error, message }: Shown): Shown {
+  return { error, message: message.replace(/\d{4}-\d\d-\d\dT[\d:]{8}Z/g, '…') }
 }
 
 function assertAnswer({ status, headers = {} }: Attempt, expected: Situation): void {

@@ -3,10 +3,11 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
+import { Agent, fetch } from 'undici'
 import { type Environment, Program } from './program.ts'
 import { ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY } from './signature.ts'
-import { StandIn } from './standin.ts'
-import { ISSUER, JWT_SECRET } from './token.ts'
+import { beginThen, StandIn } from './standin.ts'
+import { ISSUER, JWT_SECRET, TOKENS } from './token.ts'
 
 // Nothing of the machine's own accounts and proxies may reach the clients.
 for (const name of Object.keys(process.env)) if (/^(?:AWS|ANTHROPIC)_|_PROXY$/i.test(name)) delete process.env[name]
@@ -32,6 +33,10 @@ const SETUPS = {
   /** Ends at once when it is told to. */
   brief: { SERVER__DRAIN_TIMEOUT: '0s' },
   restless: { AWS__TIMEOUTS__IDLE: '300ms' },
+  forbidding: { POLICY__DEFAULT: 'deny' },
+  spent: { LIMITS__DEFAULT__USD_PER_MONTH: '0' },
+  /** With one call that does not end before AWS does. */
+  busy: { LIMITS__DEFAULT__CONCURRENT: '1' },
   keyless: { AWS_ACCESS_KEY_ID: undefined, AWS_SECRET_ACCESS_KEY: undefined, AWS_EC2_METADATA_DISABLED: 'true', HOME: '/nonexistent' },
 } as const
 
@@ -44,8 +49,17 @@ const all: Promise<Program>[] = []
 export function program(setup: SetupName, secure: boolean): Promise<Program> {
   if (setup === 'brief') return freshProgram(SETUPS.brief, secure)
   const name = `${setup} ${secure}`
-  const running = shared.get(name) ?? freshProgram(SETUPS[setup], secure)
+  const running = shared.get(name) ?? (setup === 'busy' ? busyProgram(secure) : freshProgram(SETUPS[setup], secure))
   shared.set(name, running)
+  return running
+}
+
+async function busyProgram(secure: boolean): Promise<Program> {
+  const running = await freshProgram(SETUPS.busy, secure)
+  bedrock.script('interop.busy', beginThen(1, () => undefined))
+  const init = { method: 'POST', headers: { authorization: `Bearer ${TOKENS.good}` }, body: '{}', ...(secure && { dispatcher: new Agent({ connect: { ca: certificate().pem } }) }) }
+  const { body } = await fetch(`${running.url}/model/interop.busy/converse-stream`, init)
+  void body!.getReader().read().catch(() => undefined)
   return running
 }
 
