@@ -4,6 +4,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import type { Command, Terminal } from './command.ts'
 import { explain } from './explain.ts'
+import { login } from './login.ts'
 import { openapi } from './openapi.ts'
 import { serveCommand } from './serve.ts'
 import { token } from './token.ts'
@@ -14,6 +15,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', demo],
   ['check', check],
   ['doctor', doctor],
+  ['login', login],
   ['token', token],
   ['explain', explain],
   ['openapi', openapi],
