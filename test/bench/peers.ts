@@ -38,7 +38,7 @@ export const peers = new Map<string, Peer>([
   ['raw', { what: 'Node copying raw sockets', measures: ['streams'], command: bare('raw') }],
 ])
 
-/** With everything on (audit, limits, policy, prices) unless `bare`. */
+/** With everything on (audit, limits in a journal, policy, prices, metrics) unless `bare`. */
 function ours({ node, binary, bare }: Setting): string[] {
   const program = binary ? [binary] : [...node, join(ROOT, 'bin', 'bedrock-sso-proxy.ts')]
   return bare ? [...program, 'serve'] : [...program, 'serve', '--config', file('everything-on.json')]
@@ -47,10 +47,11 @@ function ours({ node, binary, bare }: Setting): string[] {
 function environment({ folder, secret, upstreamPort, bare }: Setting, port: number): Record<string, string> {
   const aws = { AWS__REGION: 'us-east-1', AWS__ENDPOINT: `http://127.0.0.1:${upstreamPort}` }
   const keys = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
-  const proxy = { SERVER__PORT: `${port}`, ADMIN__PORT: '0', SERVER__MAX_CONNECTIONS: '20000', JWT__SECRET: secret, LOGGING__LEVEL: 'info' }
-  const audit = bare ? {} : { AUDIT__FILE: join(folder, 'audit.jsonl') }
+  const proxy = { SERVER__PORT: `${port}`, SERVER__MAX_CONNECTIONS: '20000', JWT__SECRET: secret, LOGGING__LEVEL: 'info' }
+  // The listener of metrics is what turns them on.
+  const all = bare ? { ADMIN__PORT: '0' } : { AUDIT__FILE: join(folder, 'audit.jsonl'), LIMITS__PATH: join(folder, 'limits'), ADMIN__PORT: `${port + 1}` }
   const others = { PORT: `${port}`, UPSTREAM_PORT: `${upstreamPort}`, SECRET: secret }
-  return { PATH: process.env.PATH ?? '', HOME: folder, ...aws, ...keys, ...proxy, ...audit, ...others }
+  return { PATH: process.env.PATH ?? '', HOME: folder, ...aws, ...keys, ...proxy, ...all, ...others }
 }
 
 /** A peer in a process of its own on core 0. */
