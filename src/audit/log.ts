@@ -85,10 +85,12 @@ export class AuditLog {
 
   /**
    * To be asked right before a call goes up: whether it may. With `intent` its line is then as safe as `fsync` says.
+   *
+   * @param intent - Made only where it is written.
    */
-  begin(intent: IntentRecord): boolean | Promise<boolean> {
+  begin(intent: () => IntentRecord): boolean | Promise<boolean> {
     if (!this.#options.intent || !this.writable()) return this.writable()
-    this.#add('intent', intent)
+    this.#add('intent', intent())
     if (this.#options.fsync === 'every' && this.#trouble === undefined) return new Promise((resolve) => this.#waiting.push(() => resolve(this.writable())))
     this.#flush()
     return this.writable()

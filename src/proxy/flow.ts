@@ -131,7 +131,7 @@ async function admitted(exchange: Exchange, story: Story, { operation }: Route, 
   const microUsd = priceOf(story.model, { ...estimate, cacheRead: 0, cacheWrite: 0 }, house.rules.prices)
   const admission = admit(house.limits, caller, estimate, microUsd, house.nowMs())
   const ticket = story.ticket = admission instanceof Promise ? await admission : admission
-  const intent = house.audit?.begin(intentOf(exchange, story, operation))
+  const intent = house.audit?.begin(() => intentOf(exchange, story, operation))
   if ((intent instanceof Promise ? await intent : intent) === false) throw new Refusal('AUDIT_UNAVAILABLE')
   return ticket
 }

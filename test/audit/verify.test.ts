@@ -135,8 +135,8 @@ test('files are read in the order of their lines, whatever the order of their na
 
 test('a call that was begun and never ended is told', async () => {
   const { log, path } = new TestLog({ intent: true })
-  log.begin(call({ request_id: 'one' }))
-  log.begin(call({ request_id: 'two' }))
+  log.begin(() => call({ request_id: 'one' }))
+  log.begin(() => call({ request_id: 'two' }))
   log.end(call({ request_id: 'one' }))
   await turn()
   const { problems, notes } = verify([path], { key: undefined, head: undefined })
