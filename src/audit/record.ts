@@ -6,21 +6,21 @@ export interface CallRecord {
   /** When it began, as ISO 8601 in UTC. */
   readonly time: string
   readonly request_id: string
-  readonly user: string | undefined
-  readonly issuer: string | undefined
-  readonly groups: readonly string[] | undefined
+  readonly user?: string | undefined
+  readonly issuer?: string | undefined
+  readonly groups?: readonly string[] | undefined
   /** Address of the peer. */
   readonly source: string
-  readonly method: string
-  readonly operation: string | undefined
-  readonly model: string | undefined
+  readonly method?: string | undefined
+  readonly operation?: string | undefined
+  readonly model?: string | undefined
   /** What the client got, or was to get. */
-  readonly status: number | undefined
+  readonly status?: number | undefined
   /** Who could have done better; absent where nothing failed. */
-  readonly failed: 'client' | 'proxy' | 'upstream' | undefined
-  readonly error: string | undefined
+  readonly failed?: 'client' | 'proxy' | 'upstream' | undefined
+  readonly error?: string | undefined
   /** Why it went up more than once, where it did: it may have been paid for twice. */
-  readonly retried: string | undefined
+  readonly retried?: string | undefined
   readonly bytes_in: number
   readonly bytes_out: number
   readonly input_tokens?: number | undefined
@@ -35,11 +35,11 @@ export interface CallRecord {
   /** From sending the request to AWS, retries included, to the head of its answer. */
   readonly upstream_ms?: number | undefined
   readonly duration_ms: number
-  readonly aws_request_id: string | undefined
+  readonly aws_request_id?: string | undefined
   /** The policy rule that decided. */
   readonly rule?: string | undefined
   /** The session that a client such as Claude Code says its calls belong to. */
-  readonly session_id: string | undefined
+  readonly session_id?: string | undefined
 }
 
 /** What is written before a call goes up, so that not even a crash can hide it. */

@@ -37,9 +37,9 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
   const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
-  const pages = { log, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
+  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
   const signIn = openSignIn(setup, house)
-  const door: Door = new Door(doorOptions(setup), log, (exchange) => {
+  const door: Door = new Door(doorOptions(setup), house, (exchange) => {
     const path = pathBelow(exchange, base)
     if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
   })

@@ -36,7 +36,6 @@ export interface ProxyDependencies extends ConversationDependencies, Witnesses {
   readonly maxBodyBytes: number
   /** Prefix of every path; it ends here. */
   readonly basePath: string
-  readonly nowMs: () => number
   /** Whether new requests are turned away, because the process is about to end. */
   readonly closing: () => boolean
 }

@@ -8,7 +8,7 @@ import type { Retry } from './call.ts'
 import type { Traffic } from './conversation.ts'
 import type { Exchange } from './exchange.ts'
 import type { Operation } from './operations.ts'
-import { problemCode, PROBLEMS, Refusal } from './problem.ts'
+import { type ProblemCode, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Passage } from './relay.ts'
 import type { Route } from './route.ts'
 
@@ -19,6 +19,7 @@ export interface Witnesses {
   readonly audit: AuditLog | undefined
   /** Told of every call at its end. */
   readonly observe: (call: CallRecord) => void
+  readonly nowMs: () => number
 }
 
 /** What is known of a request so far; at its end, the line in log and audit. */
@@ -79,6 +80,25 @@ function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: num
     duration_ms: nowMs - beganMs, aws_request_id: passage?.awsRequestId,
     rule: story.rule ?? (failure instanceof Refusal ? failure.more.rule : undefined), session_id: story.session,
   }
+}
+
+/** What is known of a request that was refused before its story began. */
+export interface Unheard {
+  readonly id: string
+  readonly source: string
+  readonly method?: string | undefined
+  /** For the log only. */
+  readonly detail?: string | undefined
+}
+
+/** Tells all witnesses of such a request. */
+export function reportUnheard({ id, source, method, detail }: Unheard, code: ProblemCode, { log, audit, observe, nowMs }: Witnesses): void {
+  const { status, culprit } = PROBLEMS[code]
+  const seen = { request_id: id, source, method, status, failed: culprit, error: code }
+  const call: CallRecord = { time: new Date(nowMs()).toISOString(), ...seen, bytes_in: 0, bytes_out: 0, duration_ms: 0 }
+  observe(call)
+  audit?.end(call)
+  log.info('request', { ...seen, detail })
 }
 
 /** What the client is not told. */

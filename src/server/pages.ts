@@ -1,6 +1,5 @@
 import { HttpError, type RequestFields, requestFields } from '../http/index.ts'
-import type { Log } from '../log/index.ts'
-import { type Exchange, openApi, type ProblemCode } from '../proxy/index.ts'
+import { type Exchange, openApi, type ProblemCode, type Witnesses } from '../proxy/index.ts'
 import { refuse } from './refusal.ts'
 import { setupText } from './snippets.ts'
 
@@ -9,7 +8,7 @@ export type ReadinessChecks = ReadonlyMap<string, () => boolean>
 
 /** What the pages tell of. */
 export interface PageSources {
-  readonly log: Log
+  readonly witnesses: Witnesses
   readonly checks: ReadinessChecks
   readonly tls: boolean
   readonly basePath: string
@@ -35,16 +34,16 @@ export interface LoginFacts {
 export function servePage(exchange: Exchange, path: string, sources: PageSources): boolean {
   const page = PAGES.get(path)
   if (page === undefined) return false
-  const fields = requestOf(exchange, ['GET', 'HEAD'], sources.log)
+  const fields = requestOf(exchange, ['GET', 'HEAD'], sources.witnesses)
   if (fields !== undefined) send(exchange, page(sources, fields))
   return true
 }
 
 /** The header of a request for a page; `undefined` where it has been refused. */
-export function requestOf(exchange: Exchange, methods: readonly string[], log: Log): RequestFields | undefined {
+export function requestOf(exchange: Exchange, methods: readonly string[], witnesses: Witnesses): RequestFields | undefined {
   const fields = fieldsOf(exchange, methods)
   if (typeof fields !== 'string') return fields
-  refuse(exchange, fields, log, fields === 'UNKNOWN_METHOD' ? methods.join(', ') : undefined)
+  refuse(exchange, fields, witnesses, fields === 'UNKNOWN_METHOD' ? methods.join(', ') : undefined)
   return undefined
 }
 

@@ -3,14 +3,13 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { sourceOf } from '../http/index.ts'
-import type { Log } from '../log/index.ts'
-import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS } from '../proxy/index.ts'
+import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS, reportUnheard, type Witnesses } from '../proxy/index.ts'
 
-/** Answers a request that the proxy never gets to see, and writes its line in the log. */
-export function refuse(exchange: Exchange, code: ProblemCode, log: Log, allow?: string): void {
+/** Answers a request that the proxy never gets to see, and tells the witnesses. */
+export function refuse(exchange: Exchange, code: ProblemCode, witnesses: Witnesses, allow?: string): void {
   const { fields, body } = problemAnswer(PROBLEMS[code], exchange.id, { allow })
   exchange.answer(PROBLEMS[code].status, fields, body)
-  report(log, exchange, code)
+  reportUnheard({ id: exchange.id, source: exchange.source, method: exchange.method }, code, witnesses)
 }
 
 const BROKEN: ReadonlyMap<string, ProblemCode> = new Map<string, ProblemCode>([
@@ -19,23 +18,23 @@ const BROKEN: ReadonlyMap<string, ProblemCode> = new Map<string, ProblemCode>([
 ])
 
 /** What node:http itself cannot or will not read. The connection ends; nothing of what was sent is repeated. */
-export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket, log: Log): void {
+export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket, witnesses: Witnesses): void {
   const { code = '' } = error
-  if (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuseConnection(socket, BROKEN.get(code) ?? 'UNREADABLE', log, { detail: code })
+  if (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuseConnection(socket, BROKEN.get(code) ?? 'UNREADABLE', witnesses, { detail: code })
   // A connection that broke, or a handshake that did: there is no way to say anything.
   const { authorizationError, _parent = socket } = socket as TLSSocket & { readonly _parent?: Socket }
   const detail = code.startsWith('ERR_SSL_') ? code : authorizationError
-  if (detail) log.info('handshake', { source: addressOf(_parent), failed: 'client', detail: String(detail) })
+  if (detail) witnesses.log.info('handshake', { source: addressOf(_parent), failed: 'client', detail: String(detail) })
   socket.destroy()
 }
 
-/** Writes a refusal where there is no request to answer, and ends the connection: one line in the log for each. */
-export function refuseConnection(socket: Socket, code: ProblemCode, log: Log, more: { readonly method?: string; readonly source?: string; readonly detail?: string }): void {
+/** Writes a refusal where there is no request to answer, and ends the connection: the witnesses are told once for each. */
+export function refuseConnection(socket: Socket, code: ProblemCode, witnesses: Witnesses, more: { readonly method?: string; readonly source?: string; readonly detail?: string }): void {
   // What comes after a refusal, while its answer leaves, is no news.
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
   // What breaks may be the body of a request that is under way: its own line tells of it.
-  if (current(socket)?.req.complete !== false) report(log, { id, source: addressOf(socket), method: undefined, ...more }, code)
+  if (current(socket)?.req.complete !== false) reportUnheard({ id, source: addressOf(socket), ...more }, code, witnesses)
   // Within an answer that has begun, the bytes of another one would be read as its body.
   if (current(socket)?.headersSent === true) return void socket.destroy()
   const { fields, body } = problemAnswer(PROBLEMS[code], id)
@@ -51,22 +50,9 @@ export function answerAndEnd(socket: Socket, status: number, fields: readonly st
   socket.destroySoon()
 }
 
-/** Writes the line of a connection that ends without an answer: there is no request that one could belong to. */
-export function reportBroken(source: string, detail: string, log: Log): void {
-  report(log, { id: randomUUID(), source, method: undefined, detail }, 'UNREADABLE')
-}
-
-/** What is known of a request that was refused. */
-interface Refused {
-  readonly id: string
-  readonly source: string
-  readonly method: string | undefined
-  readonly detail?: string
-}
-
-function report(log: Log, { id, source, method, detail }: Refused, code: ProblemCode): void {
-  const { status, culprit } = PROBLEMS[code]
-  log.info('request', { request_id: id, source, method, status, failed: culprit, error: code, detail })
+/** Tells of a connection that ends without an answer: there is no request that one could belong to. */
+export function reportBroken(source: string, detail: string, witnesses: Witnesses): void {
+  reportUnheard({ id: randomUUID(), source, detail }, 'UNREADABLE', witnesses)
 }
 
 /** The other end of a connection. */

@@ -1,9 +1,8 @@
 import { type Authenticator, type Caller, IdentityError } from '../identity/index.ts'
 import { JwtError } from '../jwt/index.ts'
 import { type Limits, LimitsError } from '../limits/index.ts'
-import type { Log } from '../log/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { Exchange } from '../proxy/index.ts'
+import type { Exchange, Witnesses } from '../proxy/index.ts'
 import type { Secret } from '../secret/index.ts'
 import { type SsoClient, SsoError, type SsoErrorCode, type Transaction } from '../sso/index.ts'
 import { SealedCookies } from './cookies.ts'
@@ -22,14 +21,12 @@ export interface SignInOptions {
   readonly cookieSecret: Secret | undefined
 }
 
-export interface SignInSources {
+export interface SignInSources extends Witnesses {
   readonly client: SsoClient
   readonly authenticator: Authenticator
   readonly revoked: (caller: Caller) => boolean
   readonly rules: { readonly policy: Policy }
   readonly limits: Limits
-  readonly log: Log
-  readonly nowMs: () => number
 }
 
 /** What a browser keeps of somebody who is signed in: no more than they are shown. */
@@ -97,10 +94,10 @@ export class SignIn {
   serve(exchange: Exchange, path: string): boolean {
     const route = this.#routes.get(path)
     if (route === undefined) return false
-    const fields = requestOf(exchange, route.methods, this.#sources.log)
+    const fields = requestOf(exchange, route.methods, this.#sources)
     // A form of another site can end nothing here.
     const foreign = exchange.method === 'POST' && (fields?.get('sec-fetch-site') ?? 'same-origin') !== 'same-origin'
-    if (foreign) refuse(exchange, 'UNKNOWN_OPERATION', this.#sources.log)
+    if (foreign) refuse(exchange, 'UNKNOWN_OPERATION', this.#sources)
     else if (fields !== undefined) void this.#answer(exchange, () => route.run(exchange, fields.get('cookie')))
     return true
   }

@@ -8,7 +8,7 @@ import { after, afterEach, test } from 'node:test'
 import { setTimeout as later } from 'node:timers/promises'
 import { readHead, verify } from '../../src/audit/index.ts'
 import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
-import { ask, PROTOCOLS } from '../kit/client.ts'
+import { ask, PROTOCOLS, raw } from '../kit/client.ts'
 import { secret } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
 import { proxyEnv, startProxy, startWithAdmin, token } from '../kit/proxy.ts'
@@ -218,6 +218,7 @@ test('admin: metrics count what came through the door, by operation, family of m
   await invoke(proxy.port)
   await invoke(proxy.port, {}, 'evil.model')
   await ask('HTTP/1.1', proxy.port, '/model/amazon.nova-lite-v1:0/converse', { body: '{}' })
+  await raw(proxy.port, 'noise\r\n\r\n')
   const got = await get(proxy.admin, '/metrics')
   assert.deepEqual([got.status, got.headers['content-type']], [200, 'text/plain; version=0.0.4; charset=utf-8'])
   const text = got.body.toString()
@@ -226,14 +227,14 @@ test('admin: metrics count what came through the door, by operation, family of m
     `${P}requests_total{operation="InvokeModel",model="anthropic.claude",status="200",failed="none"} 2`,
     `${P}requests_total{operation="InvokeModel",model="other",status="200",failed="none"} 1`,
     `${P}requests_total{operation="Converse",model="amazon.nova",status="401",failed="client"} 1`,
-    `${P}errors_total{error="HTTP_NO_TOKEN"} 1`,
+    `${P}errors_total{error="HTTP_NO_TOKEN"} 1`, `${P}errors_total{error="UNREADABLE"} 1`, `${P}requests_total{operation="none",model="none",status="400",failed="client"} 1`,
     `${P}request_bytes_total{operation="InvokeModel"} 21`, `${P}response_bytes_total{operation="InvokeModel"} 33`,
     `${P}request_duration_seconds_count{operation="InvokeModel"} 3`, `${P}upstream_seconds_bucket{operation="InvokeModel",le="+Inf"} 3`, `${P}first_byte_seconds_count{operation="InvokeModel"} 3`,
-    `${P}live_streams 0`, `${P}ready{check="credentials"} 1`, `${P}audit_writable 1`, `${P}audit_lost_lines_total 0`, `${P}audit_head_number 4`,
+    `${P}live_streams 0`, `${P}ready{check="credentials"} 1`, `${P}audit_writable 1`, `${P}audit_lost_lines_total 0`, `${P}audit_head_number 5`,
   ]) assert.ok(text.includes(`\n${line}\n`), `${line}\n${text}`)
   for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_open_fds', 'process_max_fds', 'process_start_time_seconds', `${P}event_loop_delay_seconds{stat="p99"}`, `${P}build_info{version="`]) assert.ok(text.includes(`\n${name}`), name)
   const head = Number(/audit_head_hash (\d+)/.exec(text)![1]).toString(16).padStart(12, '0')
-  assert.ok(String(linesIn(path)[3]!.hash).startsWith(head))
+  assert.ok(String(linesIn(path)[4]!.hash).startsWith(head))
   await proxy.stop()
 })
 

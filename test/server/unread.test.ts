@@ -1,15 +1,27 @@
 import assert from 'node:assert/strict'
-import { describe, test } from 'node:test'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, describe, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { LogLine } from '../kit/proxy.ts'
 import { END_HEADERS, END_STREAM, frame, HEADERS, HELLO, requestHead } from './frames.ts'
 import { BEARER, invoke, Line, openHouse, responses } from './kit.ts'
 
 const WAIT = { timeout: 15_000 }
-const house = await openHouse({ SERVER__TRUSTED_PROXIES: '127.0.0.1' })
+const folder = mkdtempSync(join(tmpdir(), 'unread-'))
+after(() => rmSync(folder, { recursive: true }))
+const auditFile = join(folder, 'audit.jsonl')
+const house = await openHouse({ SERVER__TRUSTED_PROXIES: '127.0.0.1', AUDIT__FILE: auditFile })
 const { log } = house.proxy
+/** The lines of the audit log about a request, once they are written. */
+async function auditLines(id: unknown): Promise<Record<string, unknown>[]> {
+  await nextTurn()
+  return readFileSync(auditFile, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ request_id }) => request_id === id)
+}
 const requestLines = (from: number): LogLine[] => log.slice(from).filter(({ msg }) => msg === 'request')
 
-/** What never becomes a request, and the one line in the log that tells of it. */
+/** What never becomes a request, and the one line in the log, and the one in the audit log, that tell of it. */
 const REFUSED: readonly (readonly [name: string, bytes: string, line: { status: number; error: string; method?: string; source?: string; detail?: string }])[] = [
   ['a method that nobody knows', invoke('x').replace('POST', 'post'), { status: 400, error: 'UNREADABLE', detail: 'HPE_INVALID_METHOD' }],
   ['two lengths', invoke('x', 'Transfer-Encoding: chunked\r\n'), { status: 400, error: 'UNREADABLE', detail: 'HPE_INVALID_CONTENT_LENGTH' }],
@@ -24,7 +36,7 @@ const REFUSED: readonly (readonly [name: string, bytes: string, line: { status: 
   ['a page without a host', 'GET /health HTTP/1.1\r\nConnection: close\r\n\r\n', { status: 400, error: 'HTTP_BAD_HOST', method: 'GET' }],
 ]
 
-describe('what never becomes a request is one line in the log, by the id that its client was told', () => {
+describe('what never becomes a request is one line in the log, and one in the audit log, by the id that its client was told', () => {
   for (const [name, bytes, { status, error, method, source = '127.0.0.1', detail }] of REFUSED) {
     test(name, WAIT, async () => {
       const before = log.length
@@ -34,6 +46,8 @@ describe('what never becomes a request is one line in the log, by the id that it
       assert.deepEqual(requestLines(before).map(({ time: _, level, ...line }) => line), [
         JSON.parse(JSON.stringify({ msg: 'request', request_id: answer!.headers.get('x-amzn-requestid'), source, method, status, failed: 'client', error, detail })),
       ])
+      const [line, ...others] = await auditLines(answer!.headers.get('x-amzn-requestid'))
+      assert.deepEqual([line!.event, line!.source, line!.method, line!.status, line!.failed, line!.error, others], ['call', source, method, status, 'client', error, []])
     })
   }
 
