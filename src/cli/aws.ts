@@ -22,10 +22,11 @@ export interface WayToAws {
 
 /** The way to AWS as the configuration says it is. Credentials are looked for at once. */
 export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log): WayToAws {
-  const { timeouts, proxy_url: proxyUrl } = config.aws
+  const { timeouts, proxy_url: proxyUrl, require_private_endpoint: privateOnly } = config.aws
   const proxy = proxyUrl && egressProxy(proxyUrl)
-  const client = new UpstreamClient({ connectMs: timeouts.connect, firstByteMs: timeouts.first_byte, idleMs: timeouts.idle, ca, proxy })
-  const http = httpClient({ ca, connect: proxy && ((url) => client.connect(placeOf(url))) })
+  const client = new UpstreamClient({ connectMs: timeouts.connect, firstByteMs: timeouts.first_byte, idleMs: timeouts.idle, ca, proxy, privateOnly })
+  const isPlain = proxy === undefined && !privateOnly
+  const http = httpClient({ ca, connect: isPlain ? undefined : (url) => client.connect(placeOf(url)) })
   const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys() }
   const run = config.aws.allow_credential_process ? runProcess : undefined
   const world = { ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log }

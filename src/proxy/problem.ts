@@ -156,6 +156,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
 
   UPSTREAM_UNREACHABLE: UNAVAILABLE,
   UPSTREAM_CONNECT_TIMEOUT: UNAVAILABLE,
+  UPSTREAM_PUBLIC_ADDRESS: { ...UNAVAILABLE, culprit: 'proxy' },
   UPSTREAM_RESET: unavailable('upstream', 'AWS Bedrock closed the connection before it answered.'),
   UPSTREAM_BAD_ANSWER: unavailable('upstream', 'The answer of AWS Bedrock could not be read.'),
   UPSTREAM_BROKE: unavailable('upstream', 'The answer of AWS Bedrock broke off.'),

@@ -1,5 +1,5 @@
 import { lookup } from 'node:dns/promises'
-import { BlockList, isIPv6 } from 'node:net'
+import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net'
 import { UpstreamError } from './errors.ts'
 
 /**
@@ -22,3 +22,30 @@ for (const [network, bits] of [['fc00::', 7], ['fe80::', 10], ['::1', 128]] as c
 
 /** Whether an address is of a network of one's own, as those of VPC endpoints are. */
 export const isPrivate = (address: string): boolean => PRIVATE.check(address, isIPv6(address) ? 'ipv6' : 'ipv4')
+
+/** Finds the addresses of a name, at least one. */
+export type Resolve = (hostname: string, options: { readonly all: true; readonly family?: number; readonly hints?: number }) => Promise<readonly { readonly address: string; readonly family: number }[]>
+
+/**
+ * A `lookup` for sockets that knows private addresses only. The socket dials what it is given here, so nothing can change between
+ * the check and the connection. A name with one public address is refused whole: the socket chooses among them.
+ */
+export function privateLookup(resolve: Resolve = (hostname, options) => lookup(hostname, options)): LookupFunction {
+  return (hostname, { all, family, hints }, done) => {
+    const wanted = { all: true, ...(typeof family === 'number' && { family }), ...(hints !== undefined && { hints }) } as const
+    resolve(hostname, wanted).then((found) => {
+      for (const { address } of found) requirePrivate(address)
+      if (all === true) done(null, [...found])
+      else done(null, found[0]!.address, found[0]!.family)
+    }).catch((error: Error) => done(error, ''))
+  }
+}
+
+/**
+ * Looks at a host that is an address itself: sockets look up none.
+ *
+ * @throws UpstreamError - `UPSTREAM_PUBLIC_ADDRESS`
+ */
+export function requirePrivate(hostname: string): void {
+  if (isIP(hostname) !== 0 && !isPrivate(hostname)) throw new UpstreamError('UPSTREAM_PUBLIC_ADDRESS', 'only private addresses are allowed', new Error(hostname))
+}

@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext, rootCertificates } from 'node:tls'
+import { privateLookup, type Resolve } from './addresses.ts'
 import { connect, type Protocol, type Road } from './connect.ts'
 import type { Endpoint } from './endpoint.ts'
 import { UpstreamError } from './errors.ts'
@@ -16,6 +17,10 @@ export interface ClientOptions {
   readonly ca?: string | undefined
   /** What all connections but those to hosts nearby go through. */
   readonly proxy?: EgressProxy | undefined
+  /** Whether only private addresses are dialled; with a proxy, its own. */
+  readonly privateOnly?: boolean
+  /** In place of the resolver of this host, where only private addresses are dialled. */
+  readonly resolve?: Resolve
 }
 
 /** A request as it goes on the wire: nothing is added but framing. */
@@ -47,13 +52,13 @@ export class UpstreamClient {
   constructor(options: ClientOptions) {
     this.#options = options
     const trust = createSecureContext({ ca: options.ca ?? [...rootCertificates], minVersion: 'TLSv1.2' })
-    this.#road = { connectMs: options.connectMs, trust, proxy: options.proxy }
+    this.#road = { connectMs: options.connectMs, trust, proxy: options.proxy, privateLookup: options.privateOnly === true ? privateLookup(options.resolve) : undefined }
   }
 
   /**
    * A connection of one's own, with TLS done where the place speaks it.
    *
-   * @throws UpstreamError - `UPSTREAM_UNREACHABLE`, `UPSTREAM_CONNECT_TIMEOUT`
+   * @throws UpstreamError - `UPSTREAM_UNREACHABLE`, `UPSTREAM_CONNECT_TIMEOUT`, `UPSTREAM_PUBLIC_ADDRESS`
    */
   connect(place: Place, protocol?: Protocol): Promise<Socket> {
     return connect(place, this.#road, protocol)

@@ -2,6 +2,8 @@
 export type UpstreamErrorCode =
   | 'UPSTREAM_UNREACHABLE'
   | 'UPSTREAM_CONNECT_TIMEOUT'
+  /** Where only private addresses are allowed. */
+  | 'UPSTREAM_PUBLIC_ADDRESS'
   | 'UPSTREAM_SILENT'
   | 'UPSTREAM_RESET'
   | 'UPSTREAM_BAD_ANSWER'

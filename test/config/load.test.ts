@@ -105,6 +105,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.endpoint': ['https://e/', 'https://e/', 'https://e'],
   'aws.control_endpoint': ['https://c', 'https://c', 'https://c'],
   'aws.mantle_endpoint': ['https://m', 'https://m', 'https://m'],
+  'aws.require_private_endpoint': [true, 'true', true],
   'aws.sts_endpoint': ['https://t', 'https://t', 'https://t'],
   'aws.fips': [false, 'false', false],
   'aws.allow_credential_process': [true, 'true', true],
