@@ -1,4 +1,5 @@
 #!/usr/bin/env node
 import { main } from '../src/cli/main.ts'
 
-process.exitCode = await main(process.argv.slice(2), process)
+// Not awaited here: the single binary is built from CommonJS, which cannot.
+void main(process.argv.slice(2), process).then((code) => { process.exitCode = code })

@@ -1,15 +1,18 @@
 import type { KeyObject } from 'node:crypto'
-import { promises, readFileSync } from 'node:fs'
+import { constants, promises, readFileSync } from 'node:fs'
 import { digest, type Head } from './chain.ts'
 import { AuditError } from './error.ts'
 
 /** Where the head of a log is kept. */
 export const headPath = (path: string): string => `${path}.head`
 
+const { O_CREAT, O_SYNC, O_TRUNC, O_WRONLY } = constants
+const ON_THE_DISK = O_WRONLY | O_CREAT | O_TRUNC | O_SYNC
+
 /** Keeps a head: after a crash there is this one or the one before, never half of one. */
 export async function keepHead(path: string, head: Head, key: KeyObject | undefined): Promise<void> {
   const draft = `${path}.new`
-  await promises.writeFile(draft, `${JSON.stringify({ ...head, ...(key && { seal: sealOf(head, key) }) })}\n`, { mode: 0o600, flush: true })
+  await promises.writeFile(draft, `${JSON.stringify({ ...head, ...(key && { seal: sealOf(head, key) }) })}\n`, { mode: 0o600, flag: ON_THE_DISK })
   await promises.rename(draft, path)
 }
 

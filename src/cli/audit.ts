@@ -35,13 +35,22 @@ const ACTS: ReadonlyMap<string, (files: readonly string[], values: Values, proce
 
 function runVerify(files: readonly string[], values: Values, { stdout }: Terminal): number {
   const key = values.key_file === undefined ? undefined : createSecretKey(readFileSync(values.key_file, 'utf8').replace(/\r?\n$/, ''), 'utf8')
-  const isHash = /^[0-9a-f]{12,64}$/.test(values.head ?? '') && !existsSync(values.head!)
+  const isHash = /^[0-9a-f]{12,64}$/.test(values.head ?? '') && !isThere(values.head!)
   const head = values.head === undefined || isHash ? values.head : readHead(values.head, key)
   const { problems, notes, problemCount, lines, first, last } = verify(files, { key, head })
   for (const problem of problems) stdout.write(`${described(problem)}\n`)
   for (const note of notes) stdout.write(`note: ${described(note)}\n`)
   stdout.write(`${lines} lines, ${first?.seq ?? 0} to ${last?.seq ?? 0} of the chain, head ${last?.hash ?? 'none'}: ${problemCount === 0 ? 'good' : `problems: ${problemCount}`}\n`)
   return problemCount === 0 ? 0 : EXIT_PROBLEMS
+}
+
+function isThere(path: string): boolean {
+  try {
+    return existsSync(path)
+  } catch {
+    // The permission model of Node lets nobody look there.
+    return false
+  }
 }
 
 const described = ({ file, line, what }: Finding): string => (file === '' ? what : `${file}:${line}: ${what}`)

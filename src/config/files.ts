@@ -10,7 +10,14 @@ export interface Files {
 }
 
 export const nodeFiles: Files = {
-  exists: existsSync,
+  exists: (path) => {
+    try {
+      return existsSync(path)
+    } catch {
+      // The permission model of Node lets nobody look there.
+      return false
+    }
+  },
   // Fatal: a key of raw bytes would else become a key of replacement characters, the same for many.
   readText: (path) => new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(readFileSync(path)),
   mode: (path) => {

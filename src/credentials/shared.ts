@@ -76,7 +76,7 @@ export function configuredEndpoint(world: Shared, service: string): SdkSetting |
 export const homeOf = (env: Shared['env']): string => env.HOME || env.USERPROFILE || (env.HOMEDRIVE ?? '') + (env.HOMEPATH ?? '')
 
 // A sandboxed service may not look into its home folder: that is as good as none. A file that was chosen must be readable.
-const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM'])
+const ABSENT: ReadonlySet<unknown> = new Set(['ENOENT', 'ENOTDIR', 'EACCES', 'EPERM', 'ERR_ACCESS_DENIED'])
 
 function textOf({ files }: Shared, path: string, chosen: boolean): string {
   try {

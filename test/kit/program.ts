@@ -7,6 +7,8 @@ import { output } from './leaks.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 // Node 20 does not strip types by itself.
 const NODE_ARGS = process.features.typescript === undefined || process.features.typescript === false ? ['--import', 'tsx'] : []
+/** The program: from its source, or the binary that is named. */
+const [FILE, ...ARGS] = process.env.BEDROCK_SSO_PROXY_BINARY === undefined ? [process.execPath, ...NODE_ARGS, 'bin/bedrock-sso-proxy.ts'] : [process.env.BEDROCK_SSO_PROXY_BINARY]
 
 /** The real program, in a process of its own. */
 export class Program {
@@ -18,7 +20,7 @@ export class Program {
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
     const { PATH = '' } = process.env
-    this.child = spawn(process.execPath, [...NODE_ARGS, 'bin/bedrock-sso-proxy.ts', ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.child = spawn(FILE!, [...ARGS, ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     for (const name of ['stdout', 'stderr'] as const) {
       createInterface({ input: this.child[name]! }).on('line', (line) => {
         output(line)
