@@ -14,6 +14,8 @@ export interface CallRecord {
   readonly method?: string | undefined
   readonly operation?: string | undefined
   readonly model?: string | undefined
+  /** The inference profile that was called in its place. */
+  readonly profile?: string | undefined
   /** What the client got, or was to get. */
   readonly status?: number | undefined
   /** Who could have done better; absent where nothing failed. */

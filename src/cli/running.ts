@@ -3,9 +3,9 @@ import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '
 import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Models } from '../model/index.ts'
-import { askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
+import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, servePage } from '../server/index.ts'
-import { rolesOf } from './appearance.ts'
+import { appearanceRules, rolesOf } from './appearance.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { journalOptions, limitTable } from './limits.ts'
@@ -61,6 +61,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
       limits.reload(limitTable(next.config))
       house.authenticator.reload(issuers)
       aws.roles.reload(rolesOf(next.config))
+      house.appearances.reload(appearanceRules(next.config))
       revocations.watch(next.revocations)
       return []
     },
@@ -103,7 +104,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, appearances: (caller) => ({ credentials: aws.roles.credentialsFor(caller) }), health: new AwsHealth(aws), revoked, live, log, ...more,
+    ...aws, appearances: new Appearances(appearanceRules(setup.config), (caller) => aws.roles.credentialsFor(caller)), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,

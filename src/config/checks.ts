@@ -62,6 +62,12 @@ const CHECKS: readonly Check[] = [
   { about: ['aws.assume_role.rules', 'jwt.issuers'],
     broken: ({ aws, jwt }) => rowsThat('aws.assume_role.rules', aws.assume_role.rules, ({ users }) => namesNobody(users, jwt)),
     expected: 'users as issuer|user, with one of the issuers: there are several' },
+  { about: ['aws.profiles', 'jwt.issuers'],
+    broken: ({ aws, jwt }) => rowsThat('aws.profiles', aws.profiles, ({ users }) => namesNobody(users, jwt)),
+    expected: 'users as issuer|user, with one of the issuers: there are several' },
+  { about: ['aws.request_metadata'],
+    broken: ({ aws: { request_metadata: metadata } }) => metadata.size > 16 || [...metadata.keys()].some((key) => !METADATA_KEY.test(key)),
+    expected: 'at most 16 keys of up to 256 letters, digits, spaces and : _ @ $ # = / + , - .' },
   { about: ['aws.assume_role.session_name', 'aws.assume_role.role_arn', 'aws.assume_role.rules', 'jwt.issuers'],
     broken: ({ aws: { assume_role: role }, jwt }) => jwt.issuers.length > 1 && (role.role_arn !== undefined || role.rules.length > 0)
       && [role, ...role.rules].some(({ session_name: name = role.session_name }) => name.includes('{user}') && !name.includes('{issuer}')),
@@ -142,6 +148,7 @@ function namesNobody(users: readonly string[] | undefined, { issuers }: Config['
   return issuers.length > 1 && users?.some((user) => !issuers.some(({ issuer }) => user.startsWith(`${issuer}|`))) === true
 }
 
+const METADATA_KEY = /^[\w :@$#=/+,.-]{1,256}$/
 const TAG_KEY = /^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/iu
 
 type Limits = Config['limits']

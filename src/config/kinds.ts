@@ -35,6 +35,8 @@ export function text(name = 'text', expected = 'text that is not empty', pattern
   return fromStrings({ name, expected, fromText: (value) => (pattern.test(value) ? value : undefined) })
 }
 
+export const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
+
 export const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
 
 export const secret: Kind<Secret> = fromStrings({

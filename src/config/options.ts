@@ -1,7 +1,8 @@
-import { basePath, boolean, choice, duration, endpoint, host, integer, list, network, path, pem, proxyUrl, secret, size, template, text, url, usd } from './kinds.ts'
+import { appearance } from './appearance.ts'
+import { basePath, boolean, choice, duration, endpoint, host, integer, list, modelPattern, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
 import { limits } from './limits.ts'
 import { admin, audit, logging } from './observation.ts'
-import { namedValues, rows, section } from './rows.ts'
+import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
 import { sso } from './sso.ts'
@@ -11,7 +12,6 @@ const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9
 // What the SDKs take for a name.
 const profile = text('profile name', 'a name of letters, digits and _ - / . % @ : +', /^[\w\-/.%@:+]+$/)
 const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
-const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
 // RFC 7518 section 3.1 without "none", RFC 8037 and RFC 9864.
 const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519')
 
@@ -126,34 +126,6 @@ const jwt = {
     wrong: 'An issuer left out: its tokens are answered 401.' },
 } as const satisfies Options
 
-/** Whom a row is for. */
-const who = {
-  users: { kind: list(text()), reload: 'live', text: '', wrong: 'Not what tokens call the user: the row is for nobody.' },
-  groups: { kind: list(text()), reload: 'live', text: '', wrong: 'A group of another issuer with the same name: its people are meant too.' },
-} as const satisfies Columns
-
-/** The role that calls are made in, so that AWS knows who makes them. */
-const role = {
-  role_arn: { kind: text('role ARN', 'the ARN of an IAM role', /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/), reload: 'live',
-    text: 'Role whose credentials are used for the caller, by AssumeRole of STS; without any the proxy calls with its own.',
-    wrong: 'It does not trust the proxy (`sts:AssumeRole`, with tags `sts:TagSession`, with a source identity `sts:SetSourceIdentity`): 503, and the log has the words of STS.' },
-  session_name: { kind: template, reload: 'live',
-    text: 'Name of the session, which stands in CloudTrail and, as the user, on the bill. What AWS has no letter for becomes `_`, what is too long is cut, and a hash then keeps people apart.',
-    wrong: 'Without `{user}`: people become one.' },
-  source_identity: { kind: template, reload: 'live',
-    text: 'Source identity of the session, which no further role can change.',
-    wrong: 'The role does not allow it: 503.' },
-  tags: { kind: namedValues(template), reload: 'live',
-    text: 'Session tags by key, for conditions of IAM policies and for the bill.',
-    wrong: 'A claim that people can change: they choose their own rights.' },
-  duration: { kind: duration('15m', '12h'), reload: 'live',
-    text: 'Life of a session; one hour at most where the credentials of the proxy are those of a role themselves, as AWS wants it.',
-    wrong: 'Longer than the role allows: 503.' },
-  external_id: { kind: text('external id', 'an external id', /^[\w+=,.@:/-]{2,1224}$/), reload: 'live',
-    text: 'External id that the role asks for.',
-    wrong: 'Not the one: 503.' },
-} as const satisfies Columns
-
 /** The way to Bedrock, and the keys for it. */
 const aws = {
   'aws.region': { kind: region, reload: 'restart', variables: ['AWS_REGION', 'AWS_DEFAULT_REGION'],
@@ -198,15 +170,7 @@ const aws = {
   'aws.session_token': { kind: secret, reload: 'restart',
     text: 'Session token of a temporary access key.',
     wrong: 'Expired, or of another key: every request is answered 503.' },
-  ...section('aws.assume_role', { ...role, session_name: { ...role.session_name, default: '{user}' }, tags: { ...role.tags, default: '' }, duration: { ...role.duration, default: '1h' } }),
-  'aws.assume_role.rules': { default: '', reload: 'live',
-    kind: rows({
-      users: { ...who.users, text: 'Users with this role, as `user` or `issuer|user`; with several issuers only the latter. Without it everybody.' },
-      groups: { ...who.groups, text: 'Groups with this role, as `group` or, of one issuer only, `issuer|group`; any one of the caller is enough.' },
-      ...role, role_arn: { ...role.role_arn, required: true },
-    }),
-    text: 'Roles of users and groups, in their order; the first that applies counts, and what it leaves out is as in `aws.assume_role`. Who is in none has `aws.assume_role.role_arn`, or the credentials of the proxy.',
-    wrong: 'A wide rule before a narrow one: the narrow one never counts.' },
+  ...appearance,
   'aws.proxy_url': { kind: proxyUrl, reload: 'restart',
     text: 'HTTP proxy through which everything goes to AWS, by CONNECT: Bedrock, and STS for credentials; an https:// one shows a certificate that `aws.ca_file` trusts. Hosts nearby (loopback, link-local, the metadata services) are reached without it. No variable such as `HTTPS_PROXY` has a say.',
     wrong: 'Not reachable, or it refuses: every request is answered 503, and the log names its status.' },

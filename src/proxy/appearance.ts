@@ -1,11 +1,69 @@
+import { type Alphabet, type Askers, fill, type Template } from '../asker/index.ts'
 import type { CredentialSource } from '../credentials/index.ts'
 import type { Caller } from '../identity/index.ts'
+import type { Model, ModelPatterns } from '../model/index.ts'
 
 /** How a caller appears to AWS. */
 export interface Appearance {
   /** What their requests are signed with. */
   readonly credentials: CredentialSource
+  /** Value of the header that AWS writes into its invocation log. */
+  readonly metadata?: string | undefined
 }
 
-/** Asked with every request. */
-export type Appearances = (caller: Caller) => Appearance
+/** What the configuration says of it; it changes at a reload. */
+export interface AppearanceRules {
+  readonly metadata: ReadonlyMap<string, Template>
+  /** Whether a client may not even send metadata of its own. It never goes up. */
+  readonly refusesMetadata: boolean
+  readonly profiles: readonly ProfileRule[]
+}
+
+/** An inference profile that is called in place of models. */
+export interface ProfileRule {
+  readonly askers: Askers
+  readonly models: ModelPatterns
+  readonly arn: string
+}
+
+/** Bedrock API reference, Converse, requestMetadata. */
+const METADATA: Alphabet = { foreign: /[^\w :@$#=/+,.-]/gu, min: 0, max: 256 }
+
+/** How callers appear to AWS. */
+export class Appearances {
+  readonly #credentialsFor: (caller: Caller) => CredentialSource
+  #rules: AppearanceRules
+  #metadata = new WeakMap<Caller, { readonly text: string | undefined }>()
+
+  constructor(rules: AppearanceRules, credentialsFor: (caller: Caller) => CredentialSource) {
+    this.#rules = rules
+    this.#credentialsFor = credentialsFor
+  }
+
+  reload(rules: AppearanceRules): void {
+    this.#rules = rules
+    this.#metadata = new WeakMap()
+  }
+
+  get refusesMetadata(): boolean {
+    return this.#rules.refusesMetadata
+  }
+
+  of(caller: Caller): Appearance {
+    return { credentials: this.#credentialsFor(caller), metadata: this.#rules.metadata.size === 0 ? undefined : this.#metadataOf(caller) }
+  }
+
+  /** The profile that a caller calls in place of a model. */
+  profileFor(caller: Caller, model: Model): string | undefined {
+    return this.#rules.profiles.find(({ askers, models }) => askers.has(caller) && models.name(model))?.arn
+  }
+
+  #metadataOf(caller: Caller): string | undefined {
+    const known = this.#metadata.get(caller)
+    if (known !== undefined) return known.text
+    const pairs = [...this.#rules.metadata].map(([key, template]) => [key, fill(template, caller, METADATA)] as const).filter(([, value]) => value !== '')
+    const text = pairs.length === 0 ? undefined : JSON.stringify(Object.fromEntries(pairs))
+    this.#metadata.set(caller, { text })
+    return text
+  }
+}

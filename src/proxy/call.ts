@@ -54,7 +54,7 @@ export async function callAws(errand: Errand, route: Route, fields: RequestField
     errand.check()
     const endpoint = house.endpoints[route.operation.service]
     const signedMs = house.clock.nowMs()
-    const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, credentials, house), chunks: payload.chunks }
+    const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, { ...appearance, credentials }, house), chunks: payload.chunks }
     onSend(again)
     const call = house.client.send(endpoint, wire, tried.has('reset'))
     // Tokens cost money: AWS stops working the moment its connection ends.
@@ -108,10 +108,16 @@ export async function currentCredentials(source: CredentialSource): Promise<Cred
   }
 }
 
-function signedFields(route: Route, fields: RequestFields, payload: Payload, endpoint: Endpoint, credentials: Credentials, { clock, keys }: CallDependencies): string[] {
+type Signing = Pick<Appearance, 'metadata'> & { readonly credentials: Credentials }
+
+function signedFields(route: Route, fields: RequestFields, payload: Payload, endpoint: Endpoint, { credentials, metadata }: Signing, { clock, keys }: CallDependencies): string[] {
   const { operation, path, query } = route
   const headers: [string, string][] = [['host', endpoint.host]]
   const wire = ['host', endpoint.host, 'accept-encoding', 'identity']
+  if (operation.metadata === true && metadata !== undefined) {
+    headers.push(['x-amzn-bedrock-request-metadata', metadata])
+    wire.push('x-amzn-bedrock-request-metadata', metadata)
+  }
   if (operation.method === 'POST') wire.push('content-length', String(payload.bytes))
   for (let i = 0; i < fields.forward.length; i += 2) {
     const name = fields.forward[i]!

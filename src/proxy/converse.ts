@@ -37,7 +37,7 @@ const GRACE_MS = 30_000
  */
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic, onAnswer: () => void): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
-  const source = house.appearances(caller).credentials
+  const source = house.appearances.of(caller).credentials
   const endpoint = house.endpoints.runtime
   const { credentials, socket } = await whileWanted(exchange, caller, house, (errand) => connected(errand, source, house))
   const signedMs = house.clock.nowMs()

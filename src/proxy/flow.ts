@@ -19,7 +19,7 @@ import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
 import { intentOf, report, type Story, type Witnesses } from './report.ts'
-import { findRoute, type Route } from './route.ts'
+import { findRoute, type Route, routeTo } from './route.ts'
 
 /** All that the story of a request needs from outside. */
 export interface ProxyDependencies extends ConversationDependencies, Witnesses {
@@ -72,18 +72,20 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
   const caller = story.caller = authenticated instanceof Promise ? await authenticated : authenticated
   if (house.revoked(caller)) throw new Refusal('TOKEN_REVOKED')
   if (house.closing()) throw new Refusal('DRAINING')
+  if (house.appearances.refusesMetadata && fields.get('x-amzn-bedrock-request-metadata') !== undefined) throw new Refusal('METADATA_NOT_ALLOWED')
   if (exchange.hasBody && operation.method === 'GET') throw new Refusal('BODY_NOT_ALLOWED')
   if (operation.answer === 'own') {
     story.passage = await house.health.answer(exchange)
     return
   }
   if (isModelInPath(operation)) await permit(exchange, story, route, caller, undefined, house)
+  const upward = wayUp(story, route, caller, house)
   if (operation.answer === 'conversation') {
     await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
     const tap = new UsageTap(200, CONVERSATION)
     story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap }
     story.sentMs = house.nowMs()
-    story.passage = await converse(exchange, route, fields, caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
+    story.passage = await converse(exchange, upward, fields, caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
     if (story.passage.status === 200) story.tap = tap
     return
   }
@@ -96,7 +98,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     if (!isModelInPath(operation)) await permit(exchange, story, route, caller, members, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
     const ticket = await admitted(exchange, story, route, caller, estimate, house)
-    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, route, fields, payload, house.appearances(caller), house, (again) => {
+    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, upward, fields, payload, house.appearances.of(caller), house, (again) => {
       story.sentMs ??= house.nowMs()
       if (again !== undefined) story.retries.push(again)
     }))
@@ -122,6 +124,14 @@ async function permit(exchange: Exchange, story: Story, route: Route, caller: Ca
   const resolved = story.model === undefined || !rules.doModelsMatter ? story.model : profiles.resolve(story.model)
   story.model = resolved instanceof Promise ? await whileWanted(exchange, caller, house, () => resolved) : resolved
   story.rule = authorise(caller, route.operation, story.model, rules.policy)
+}
+
+/** Where the call goes: to the profile that its caller has for the model, where there is one. What was asked for has been decided on. */
+function wayUp(story: Story, route: Route, caller: Caller, { appearances }: ProxyDependencies): Route {
+  const { operation: { metered, model } } = route
+  if (metered !== true || model !== 'label') return route
+  story.profile = appearances.profileFor(caller, story.model!)
+  return story.profile === undefined ? route : routeTo(route, story.profile)
 }
 
 /** Takes what the call may use from its caller's limits, and writes down that it is about to be made. */

@@ -1,4 +1,5 @@
 export type { Rules } from './admit.ts'
+export { type AppearanceRules, Appearances } from './appearance.ts'
 export { ByteBudget } from './budget.ts'
 export type { ClientSide, Talk } from './conversation.ts'
 export type { Exchange, Sink } from './exchange.ts'

@@ -24,6 +24,8 @@ export interface Operation {
   readonly model?: 'label' | 'modelId' | 'model'
   /** Whether it uses tokens, and its answer says how many. */
   readonly metered?: true
+  /** Whether AWS takes `X-Amzn-Bedrock-Request-Metadata` with it. */
+  readonly metadata?: true
   /** Where streams cannot just end. */
   readonly exceptions?: Exceptions
   /** Whether it is a WebSocket here; upstream it is what another row says. */
@@ -47,8 +49,8 @@ const CONVERSE_EXCEPTIONS = { ...INVOKE_EXCEPTIONS, silent: 'modelStreamErrorExc
 
 /** Every operation that is served, from the service models `bedrock-runtime` 2023-09-30 and `bedrock` 2023-04-20. */
 export const OPERATIONS: readonly Operation[] = [
-  { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole', model: 'label', metered: true },
-  { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS, model: 'label', metered: true },
+  { name: 'InvokeModel', method: 'POST', path: '/model/{modelId}/invoke', service: 'runtime', answer: 'whole', model: 'label', metered: true, metadata: true },
+  { name: 'InvokeModelWithResponseStream', method: 'POST', path: '/model/{modelId}/invoke-with-response-stream', service: 'runtime', answer: 'eventstream', exceptions: INVOKE_EXCEPTIONS, model: 'label', metered: true, metadata: true },
   { name: 'InvokeModelWithBidirectionalStream', method: 'POST', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, model: 'label', metered: true },
   { name: 'InvokeModelWithBidirectionalStream', method: 'GET', path: '/model/{modelId}/invoke-with-bidirectional-stream', service: 'runtime', answer: 'conversation', exceptions: INVOKE_EXCEPTIONS, webSocket: true, model: 'label', metered: true },
   { name: 'Converse', method: 'POST', path: '/model/{modelId}/converse', service: 'runtime', answer: 'whole', model: 'label', metered: true },

@@ -26,6 +26,7 @@ export type RefusalCode =
   | 'BUDGET_SPENT'
   | 'LIMITS_UNAVAILABLE'
   | 'SESSION_TOO_LONG'
+  | 'METADATA_NOT_ALLOWED'
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
   | 'AWS_ROLE_REFUSED'
@@ -141,6 +142,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   RATE_LIMITED: { status: 429, type: 'ThrottlingException', message: 'Too many requests.', culprit: 'client' },
   // No client that was tried repeats this one. 429 and 403 are repeated for minutes.
   BUDGET_SPENT: { status: 400, type: 'ServiceQuotaExceededException', message: 'The budget is used up.', culprit: 'client', final: true },
+  METADATA_NOT_ALLOWED: validation('Request metadata is set by the proxy: leave out X-Amzn-Bedrock-Request-Metadata.'),
   BODY_TIMEOUT: { status: 408, type: 'RequestTimeoutException', message: 'The request body did not arrive in time.', culprit: 'client' },
   CLIENT_GONE: { status: 499, type: 'ClientClosedRequest', message: 'The client left.', culprit: 'client' },
 

@@ -64,6 +64,12 @@ function spell(operation: Operation, upstream: readonly string[], raw: readonly 
   return { operation, subject, path, query: pairs, target: pairs.length === 0 ? path : `${path}?${canonicalQuery(pairs)}` }
 }
 
+/** The same with another model in its path: only that goes elsewhere, and what was decided stays as it was asked. */
+export function routeTo(route: Route, model: string): Route {
+  const path = route.operation.path.replace(/\{\w+\}/, encodeUri(model))
+  return { ...route, path, target: path }
+}
+
 function canonicalLabel(raw: string): string {
   const label = decodeLabel(raw)
   // AWS has slashes in ARNs only. Elsewhere one is a path made to look like an id.

@@ -27,7 +27,7 @@ for (const [name, suggestion] of [
   ['server__port', '; did you mean SERVER__PORT?'],
   ['JWT__SECRET_FILES', '; did you mean JWT__SECRET_FILE?'],
   ['AWS__TIMEOUT__IDLE', '; did you mean AWS__TIMEOUTS__IDLE?'],
-  ['AWS__PROFILES__0__MODEL', ''],
+  ['AWS__UPSTREAM__0__MODEL', ''],
   ['JWT__', ''],
   ['LOGGING__COLOUR', ''],
 ] as const) {

@@ -120,6 +120,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.assume_role.source_identity': ['{user}', '{user}', '{user}'],
   'aws.assume_role.duration': ['15m', '15m', 900_000],
   'aws.assume_role.external_id': ['e/1', 'e/1', 'e/1'],
+  'aws.client_metadata': ['refuse', 'refuse', 'refuse'],
   'aws.proxy_url': ['http://u:p@proxy:3128', 'http://u:p@proxy:3128', 'http://u:p@proxy:3128'],
   'aws.timeouts.connect': ['1s', '1s', 1000],
   'aws.timeouts.first_byte': ['2s', '2s', 2000],
@@ -168,7 +169,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.assume_role.tags', 'aws.assume_role.rules', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {
