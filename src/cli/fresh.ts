@@ -58,7 +58,7 @@ async function freshSession(sessions: Sessions, name: string | undefined): Promi
 
 async function refreshed(session: Session): Promise<Session> {
   const { login, refreshToken, subject, caFile, name, isProxy } = session
-  const again = new SessionError(`the sign-in has ended: bedrock-sso-proxy login ${isProxy ? '--proxy' : '--issuer'} ${name}`)
+  const again = new SessionError(`the sign-in has ended: bedrock-sso-proxy login ${isProxy ? `--proxy ${name}` : `--issuer ${login.issuer} --client-id ${login.client_id}`}`)
   if (refreshToken === undefined) throw again
   try {
     const signedIn = await clientOf(login, caFile).refresh(refreshToken, subject)

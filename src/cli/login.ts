@@ -31,7 +31,7 @@ export const login: Command = {
       const facts = await factsOf(values, caFile)
       const signedIn = await (values.device === true ? onDevice : inBrowser)(clientOf(facts, caFile), values['redirect-url'], process)
       const isProxy = values.proxy !== undefined
-      const name = isProxy ? proxyUrl(values.proxy!) : facts.issuer
+      const name = isProxy ? proxyUrl(values.proxy!) : facts.issuer.replace(/\/$/, '')
       const token = tokenOf(signedIn, facts.token)
       sessions.write({ name, isProxy, login: facts, caFile, subject: signedIn.claims?.sub, token, refreshToken: signedIn.refreshToken })
       process.stdout.write(`Signed in as ${shown(signedIn)} until ${new Date(endOf(token)! * 1000).toISOString()}${signedIn.refreshToken === undefined ? '' : ', and then anew by itself'}.\n`)

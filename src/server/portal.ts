@@ -38,7 +38,7 @@ export const portal = ({ base, caller, name, token, allowed, standings }: Portal
 <dl>
 <dt>User</dt><dd><bdi>${caller.user}</bdi></dd>
 <dt>Issuer</dt><dd><bdi>${caller.issuer}</bdi></dd>
-<dt>Groups</dt><dd>${caller.groups.length === 0 ? 'none' : caller.groups.map((group) => html`<bdi>${group}</bdi> `)}</dd>
+<dt>Groups</dt><dd>${caller.groups.length === 0 ? 'none' : caller.groups.map((group, i) => html`${i === 0 ? '' : ', '}<bdi>${group}</bdi>`)}</dd>
 </dl>
 <h2>Your limits</h2>
 ${standings === undefined ? html`<p>They cannot be told right now.</p>` : limitsTable(standings)}
@@ -93,7 +93,7 @@ h1 { font-size: 1.3rem } h2 { font-size: 1.1rem; margin-top: 2rem } h3 { font-si
 form { float: right }
 button, .button { font: inherit; padding: .3rem .9rem; border: 1px solid; border-radius: .3rem; background: none; color: inherit; text-decoration: none; cursor: pointer }
 section { position: relative; margin: 1rem 0 } section button { position: absolute; top: -.3rem; right: 0; font-size: .85rem; padding: .1rem .6rem }
-pre { overflow-x: auto; padding: .8rem; border: 1px solid #8886; border-radius: .3rem; font-size: .85rem }
+pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .8rem; border: 1px solid #8886; border-radius: .3rem; font-size: .85rem }
 pre span { display: inline-block; max-width: 9em; overflow: hidden; text-overflow: ellipsis; vertical-align: bottom; background: #8883 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem } dt { opacity: .7 } dd { margin: 0; overflow-wrap: anywhere }
 table { border-collapse: collapse } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top }

@@ -55,7 +55,7 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string) => re
     `const bedrock = new BedrockRuntimeClient({ endpoint: '${origin}', region: 'us-east-1', token: { token: '<token>' }, authSchemePreference: ['httpBearerAuth'] })`,
     `await bedrock.send(new ConverseCommand({ modelId: '${MODEL}', messages: [{ role: 'user', content: [{ text: 'Hello' }] }] }))`,
   ]],
-  ['A profile of the AWS SDKs and the AWS CLI, after `bedrock-sso-proxy login`: its token is always fresh', (origin) => [
+  ['AWS SDKs and the AWS CLI, by a profile whose token is always fresh', (origin) => [
     `bedrock-sso-proxy login --proxy ${origin}`,
     "cat >> ~/.aws/config <<'END'",
     '[profile bedrock-sso]',

@@ -53,7 +53,7 @@ test('a person signs in on the pages, and the token that is shown opens the prox
   const { url, text } = await alice.visit(`${PLAIN}/sign-in`)
   assert.equal(url, `${PLAIN}/`)
   assert.match(text, /Signed in as <b><bdi>&#60;b&#62;alice&#60;\/b&#62;<\/bdi><\/b>/)
-  assert.match(text, /<bdi>engineering<\/bdi> <bdi>everybody<\/bdi>/)
+  assert.match(text, /<bdi>engineering<\/bdi>, <bdi>everybody<\/bdi>/)
   assert.equal(await call(/<span>([^<]+)</.exec(text)![1]!), 200)
 })
 
@@ -139,7 +139,7 @@ test('login in a browser, then token: refreshed, by several at once too, though 
   for (const jwt of tokens) assert.equal(await call(jwt), 200)
 })
 
-test('the real SDK of AWS works from a profile whose credentials are the token', async () => {
+test('the real SDK of AWS, and that of Anthropic, work from a profile whose credentials are the token', async () => {
   const quoted = [...COMMAND, 'token', '--proxy', PLAIN, '--credential-process'].map((word) => `"${word}"`).join(' ')
   const file = join(folder, 'aws-config')
   writeFileSync(file, `[profile bedrock-sso]\ncredential_process = ${quoted}\nendpoint_url = ${PLAIN}\nregion = ${REGION}\n`)
@@ -151,6 +151,11 @@ test('the real SDK of AWS works from a profile whose credentials are the token',
   assert.ok(output?.message?.content?.[0]?.text)
   assert.equal((await called).user, 'carol')
   client.destroy()
+  // Claude Code on Bedrock is built on this one.
+  const { default: AnthropicBedrock } = await import('@anthropic-ai/bedrock-sdk')
+  const anthropic = new AnthropicBedrock({ baseURL: PLAIN, awsRegion: REGION })
+  const message = await anthropic.messages.create({ model: 'interop.profile-v1:0', max_tokens: 9, messages: [{ role: 'user', content: 'Hello?' }] })
+  assert.equal(message.content[0]!.type, 'text')
 })
 
 test('login on another device', async () => {
