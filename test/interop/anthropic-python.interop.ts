@@ -1,6 +1,6 @@
 import type { Client, Failure } from './kit/client.ts'
 import { Driver, showRaised } from './kit/driver.ts'
-import { type Expectations, type Expected, interop } from './kit/suite.ts'
+import { type Expectations, type Expected, interop, literally } from './kit/suite.ts'
 
 const python = Driver.python('anthropic_sdk.py', 'bearer')
 
@@ -14,8 +14,7 @@ function client(name: string, secure: boolean): Client {
 
 /** It shows the body as Python spells it. */
 function words({ status, message }: Failure): RegExp {
-  const escaped = message.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')
-  return new RegExp(`^Error code: ${status} - \\{'[Mm]essage': ['"]${escaped}['"][,}]`)
+  return new RegExp(`^Error code: ${status} - \\{'[Mm]essage': ['"]${literally(message)}['"][,}]`)
 }
 
 const inStream = (type: string, message: string): Expected => ['APIStatusError', 1, `{'type': 'error', 'error': {'type': '${type}', 'message': '${message}'}}`]

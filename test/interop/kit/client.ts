@@ -56,6 +56,8 @@ export interface Client {
   /** Whether it speaks to the program over TLS. */
   readonly secure: boolean
   readonly sendsBodies: boolean
+  /** Its requests name the model in their bodies, which are AWS's to judge; the log can name it only where they were read. */
+  readonly modelInBody?: true
   /** Asks and waits for the whole answer. */
   say(ask: Ask): Promise<Said>
   /** Asks for a stream and calls `heard` with each event. */

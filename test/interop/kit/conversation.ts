@@ -69,8 +69,8 @@ export async function converse(client: Client, topic: Topic): Promise<Outcome> {
     if (error instanceof assert.AssertionError) throw error
     return { model, attempts, error }
   } finally {
-    // Where the path is not understood, the log cannot name the model.
-    if (topic.model === undefined && prefix === '') askedAbout.set(model, attempts.length)
+    // Where the path is not understood, or does not name the model, nor can the log.
+    if (topic.model === undefined && prefix === '' && client.modelInBody !== true) askedAbout.set(model, attempts.length)
   }
 }
 

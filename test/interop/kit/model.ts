@@ -6,7 +6,7 @@ export type Speech = 'words' | 'tool'
 export const WORDS = ['Grüße ', 'from ', 'a ', 'model ', '🙂']
 export const TEXT = WORDS.join('')
 export const TOOL = { name: 'get_weather', input: { city: 'Zürich', days: 3 } }
-const TOOL_JSON = ['{"city":', ' "Zürich", ', '"days": 3}']
+export const TOOL_JSON = ['{"city":', ' "Zürich", ', '"days": 3}']
 const TOOL_USE_ID = 'tooluse_1'
 
 /** Whether an operation, named by the last segment of its path, answers with a stream. */
@@ -31,14 +31,19 @@ export function streamAnswer(kind: string, speech: Speech): Uint8Array[] {
 const USAGE = { inputTokens: 7, outputTokens: 9, totalTokens: 16 }
 const METRICS = { inputTokenCount: 7, outputTokenCount: 9, invocationLatency: 34, firstByteLatency: 12 }
 
-function message(content: object[], stopReason: string | null, outputTokens: number): object {
+export function message(content: object[], stopReason: string | null, outputTokens: number): object {
   return { id: 'msg_1', type: 'message', role: 'assistant', model: 'stand-in', content, stop_reason: stopReason, stop_sequence: null, usage: { input_tokens: 7, output_tokens: outputTokens } }
 }
 
 function invokeEvents(speech: Speech): Uint8Array[] {
+  return messageEvents(speech).map((event) => eventFrame('chunk', { bytes: Buffer.from(JSON.stringify(event)).toString('base64'), p: 'abcdefgh' }))
+}
+
+/** A stream of Anthropic's Messages API. */
+export function messageEvents(speech: Speech): readonly object[] {
   const block = speech === 'words' ? { type: 'text', text: '' } : { type: 'tool_use', id: TOOL_USE_ID, name: TOOL.name, input: {} }
   const deltas = speech === 'words' ? WORDS.map((text) => ({ type: 'text_delta', text })) : TOOL_JSON.map((partial_json) => ({ type: 'input_json_delta', partial_json }))
-  const events: object[] = [
+  return [
     { type: 'message_start', message: message([], null, 1) },
     { type: 'content_block_start', index: 0, content_block: block },
     ...deltas.map((delta) => ({ type: 'content_block_delta', index: 0, delta })),
@@ -46,7 +51,6 @@ function invokeEvents(speech: Speech): Uint8Array[] {
     { type: 'message_delta', delta: { stop_reason: speech === 'words' ? 'end_turn' : 'tool_use', stop_sequence: null }, usage: { output_tokens: 9 } },
     { type: 'message_stop', 'amazon-bedrock-invocationMetrics': METRICS },
   ]
-  return events.map((event) => eventFrame('chunk', { bytes: Buffer.from(JSON.stringify(event)).toString('base64'), p: 'abcdefgh' }))
 }
 
 function converseEvents(speech: Speech): Uint8Array[] {

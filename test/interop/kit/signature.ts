@@ -13,6 +13,8 @@ export interface Wire {
   /** Flat name, value pairs. */
   readonly rawHeaders: readonly string[]
   readonly body: Buffer
+  /** The name of the service that is asked; `bedrock` where it is not said. */
+  readonly service?: string
   /** What the body hashes to, where that is not to be computed: the marker of a stream whose events are signed. */
   readonly payloadHash?: string
 }
@@ -40,11 +42,10 @@ export async function signatureFault(wire: Wire): Promise<string | undefined> {
   return authorization === expected ? undefined : `the signature is wrong:\n  got      ${authorization}\n  expected ${expected}`
 }
 
-async function resign({ method, target, body }: Wire, headers: readonly (readonly [string, string])[], signingDate: Date): Promise<string | undefined> {
+async function resign({ service = 'bedrock', method, target, body }: Wire, headers: readonly (readonly [string, string])[], signingDate: Date): Promise<string | undefined> {
   const { pathname, search, query } = splitTarget(target)
   const signer = new SignatureV4({
-    service: pathname.startsWith('/anthropic/') ? 'bedrock-mantle' : 'bedrock',
-    region: REGION, credentials: { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET_ACCESS_KEY }, sha256: Sha256,
+    service, region: REGION, credentials: { accessKeyId: ACCESS_KEY_ID, secretAccessKey: SECRET_ACCESS_KEY }, sha256: Sha256,
   })
   const request = { method, protocol: 'http:', hostname: '', path: pathname, query, headers: Object.fromEntries(headers), body, search }
   return (await signer.sign(request, { signingDate })).headers.authorization

@@ -1,6 +1,5 @@
-import { exceptionFrame } from './model.ts'
 import type { Program } from './program.ts'
-import { beginThen, keepSilent, refuse, type Script } from './standin.ts'
+import { beginThen, beginThenFail, keepSilent, refuse, type Script } from './standin.ts'
 import type { TOKENS } from './token.ts'
 import type { SetupName } from './world.ts'
 
@@ -70,8 +69,8 @@ const table = {
   'stream cut inside a message': broken(beginThen(3, (response, next) => response.write(next.subarray(0, 40), () => response.destroy())), BROKE),
   'stream ends inside a message': broken(beginThen(3, (response, next) => response.end(next.subarray(0, 40))), BROKE),
   'stream falls silent': { ...broken(beginThen(3, () => undefined), 'The model stopped answering.'), setup: 'restless' },
-  'AWS ends a stream: throttling': broken(beginThen(3, (response) => response.end(exceptionFrame('throttlingException', 'Too many tokens'))), 'Too many tokens'),
-  'AWS ends a stream: internal': broken(beginThen(3, (response) => response.end(exceptionFrame('internalServerException', 'Something broke'))), 'Something broke'),
+  'AWS ends a stream: throttling': broken(beginThenFail('throttlingException', 'Too many tokens'), 'Too many tokens'),
+  'AWS ends a stream: internal': broken(beginThenFail('internalServerException', 'Something broke'), 'Something broke'),
   'shutdown amid a stream': { ...broken(beginThen(3, () => undefined), 'The proxy is shutting down.'), setup: 'brief', heard: (program) => program.terminate() },
 } as const satisfies Readonly<Record<string, Situation>>
 

@@ -2,18 +2,20 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingHttpHeaders, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { isStream, type Speech, streamAnswer, TEXT, wholeAnswer } from './model.ts'
+import { exceptionFrame, isStream, type Speech, streamAnswer, TEXT, wholeAnswer } from './model.ts'
 import { signatureFault } from './signature.ts'
+import { errorEvent, serverSentEvents, surfaceError, SURFACES } from './surfaces.ts'
 import { TOKENS } from './token.ts'
 
 /** A request that reached the stand-in. */
 export interface Received {
+  readonly service: string
   readonly method: string
   readonly target: string
   readonly headers: IncomingHttpHeaders
   readonly sha256: string
   readonly text: () => string
-  /** The last segment of the path. */
+  /** The last segment of the path; with `-stream` behind it where a member of the body asks for a stream. */
   readonly kind: string
   /** Resolves when the client has heard so many events of this answer. */
   readonly heard: (events: number) => Promise<void>
@@ -53,22 +55,24 @@ class File {
  */
 export class StandIn {
   readonly url: string
+  /** Where Mantle is, which is a service of its own. */
+  readonly mantleUrl: string
   readonly faults: string[] = []
   /** Told of each request that was in order. */
   onRequest: (received: Received) => void = () => undefined
-  readonly #server: Server
+  readonly #servers: readonly Server[]
   readonly #files = new Map<string, File>()
 
-  private constructor(server: Server) {
-    this.#server = server
-    this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
-    server.on('request', (request, response) => void this.#take(request, response))
+  private constructor(bedrock: Server, mantle: Server) {
+    this.#servers = [bedrock, mantle]
+    this.url = urlOf(bedrock)
+    this.mantleUrl = urlOf(mantle)
+    bedrock.on('request', (request, response) => void this.#take('bedrock', request, response))
+    mantle.on('request', (request, response) => void this.#take('bedrock-mantle', request, response))
   }
 
   static async start(): Promise<StandIn> {
-    const server = createServer({ keepAliveTimeout: 0 }).listen(0, '127.0.0.1')
-    await once(server, 'listening')
-    return new StandIn(server)
+    return new StandIn(await listening(), await listening())
   }
 
   /** Says how requests about `subject`, a model's or a profile's id, are answered. Others get the model's words. */
@@ -92,11 +96,13 @@ export class StandIn {
   }
 
   stop(): void {
-    this.#server.close()
-    this.#server.closeAllConnections()
+    for (const server of this.#servers) {
+      server.close()
+      server.closeAllConnections()
+    }
   }
 
-  async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async #take(service: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
     try {
       for await (const chunk of request) chunks.push(chunk as Buffer)
@@ -104,16 +110,17 @@ export class StandIn {
       return void this.faults.push(`${request.method} ${request.url}: its body broke off`)
     }
     const body = Buffer.concat(chunks)
-    const wire = { method: request.method!, target: request.url!, rawHeaders: request.rawHeaders, body }
+    const wire = { service, method: request.method!, target: request.url!, rawHeaders: request.rawHeaders, body }
     response.setHeader('Set-Cookie', 'AWSALB=1; Path=/')
     const fault = await signatureFault(wire) ?? spellingFault(wire.target) ?? leakFault(wire.rawHeaders)
     if (fault !== undefined) {
       this.faults.push(`${wire.method} ${wire.target}: ${fault}`)
       return refuse(403, 'InvalidSignatureException', fault)({} as Received, response)
     }
-    const file = this.#file(decodeURIComponent(labelOf(wire.target) ?? ''))
+    const { subject, kind } = topicOf(wire.target, body)
+    const file = this.#file(subject)
     const received: Received = {
-      method: wire.method, target: wire.target, headers: request.headers, kind: wire.target.split('?', 1)[0]!.split('/').at(-1)!,
+      service, method: wire.method, target: wire.target, headers: request.headers, kind,
       sha256: createHash('sha256').update(body).digest('hex'), text: () => body.toString('utf8'), heard: (events) => file.heard.reach(events),
       over: new Promise((resolve) => response.once('close', resolve)),
     }
@@ -128,6 +135,22 @@ export class StandIn {
     this.#files.set(subject, file)
     return file
   }
+}
+
+async function listening(): Promise<Server> {
+  const server = createServer({ keepAliveTimeout: 0 }).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return server
+}
+
+const urlOf = (server: Server): string => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+/** Where the model is in the path, or in the body. */
+function topicOf(target: string, body: Buffer): { readonly subject: string; readonly kind: string } {
+  const kind = target.split('?', 1)[0]!.split('/').at(-1)!
+  if (!SURFACES.has(kind)) return { kind, subject: decodeURIComponent(labelOf(target) ?? '') }
+  const { model, stream } = JSON.parse(body.toString()) as { model: string; stream?: boolean }
+  return { kind: stream === true ? `${kind}-stream` : kind, subject: model }
 }
 
 /** `/model/LABEL/invoke`, `/inference-profiles/LABEL` */
@@ -148,18 +171,23 @@ function leakFault(rawHeaders: readonly string[]): string | undefined {
 /** Answers with the model's words, or its call of a tool, whole or as a stream, as the operation has it. */
 export function speak(speech: Speech): Script {
   return ({ kind }, response) => {
+    const surface = SURFACES.get(kind)
+    if (surface !== undefined) return sendJson(response, 200, surface.whole(speech))
     if (kind === 'invoke' || kind === 'converse') return sendJson(response, 200, wholeAnswer(kind, speech))
     if (!isStream(kind)) return sendJson(response, 200, OTHER_ANSWERS)
-    beginStream(response)
-    response.end(Buffer.concat(streamAnswer(kind, speech)))
+    beginStream(kind, response)
+    response.end(Buffer.concat(eventsOf(kind, speech)))
   }
 }
+
+/** A stream as the surface has it. */
+export const eventsOf = (kind: string, speech: Speech): Uint8Array[] => (isSurface(kind) ? serverSentEvents(kind, speech) : streamAnswer(kind, speech))
 
 /** A stream of which each event is sent when the client has heard the one before: whoever keeps one back waits for ever. */
 export function speakInTurn(speech: Speech): Script {
   return async ({ kind, heard }, response) => {
-    beginStream(response)
-    for (const [i, frame] of streamAnswer(kind, speech).entries()) {
+    beginStream(kind, response)
+    for (const [i, frame] of eventsOf(kind, speech).entries()) {
       await heard(i)
       response.write(frame)
     }
@@ -177,30 +205,38 @@ export function reply(json: object): Script {
 
 /** Answers with an error as AWS words it; `capital` as its access management does. */
 export function refuse(status: number, type: string, message: string, { capital = false, headers = {} as Record<string, string> } = {}): Script {
-  return (_received, response) => {
+  return ({ kind = '' }, response) => {
     response.setHeader('x-amzn-ErrorType', `${type}:http://internal.amazon.com/coral/com.amazon.bedrock/`)
     for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
-    sendJson(response, status, capital ? { Message: message } : { message })
+    sendJson(response, status, isSurface(kind) ? surfaceError(kind, type, message) : capital ? { Message: message } : { message })
   }
 }
 
 /** Sends the first `events` of a stream, and when the client has heard them, does something else. */
-export function beginThen(events: number, then: (response: ServerResponse, next: Uint8Array) => void): Script {
+export function beginThen(events: number, then: (response: ServerResponse, next: Uint8Array, kind: string) => void): Script {
   return async ({ kind, heard }, response) => {
-    const frames = streamAnswer(kind, 'words')
-    beginStream(response)
+    const frames = eventsOf(kind, 'words')
+    beginStream(kind, response)
     response.write(Buffer.concat(frames.slice(0, events)))
     await heard(events)
-    then(response, frames[events]!)
+    then(response, frames[events]!, kind)
   }
+}
+
+/** Begins a stream that AWS then ends with an exception. */
+export function beginThenFail(type: string, message: string): Script {
+  return beginThen(3, (response, _next, kind) => response.end(isSurface(kind) ? errorEvent(kind, type, message) : exceptionFrame(type, message)))
 }
 
 /** Never answers. */
 export const keepSilent: Script = () => undefined
 
-function beginStream(response: ServerResponse): void {
-  response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream', 'x-amzn-RequestId': crypto.randomUUID(), 'X-Amzn-Bedrock-Content-Type': 'application/json' })
+function beginStream(kind: string, response: ServerResponse): void {
+  const type = isSurface(kind) ? { 'Content-Type': 'text/event-stream' } : { 'Content-Type': 'application/vnd.amazon.eventstream', 'X-Amzn-Bedrock-Content-Type': 'application/json' }
+  response.writeHead(200, { ...type, 'x-amzn-RequestId': crypto.randomUUID() })
 }
+
+const isSurface = (kind: string): boolean => SURFACES.has(kind.replace(/-stream$/, ''))
 
 function sendJson(response: ServerResponse, status: number, json: object): void {
   const body = Buffer.from(JSON.stringify(json))

@@ -28,7 +28,7 @@ const KEYS = { AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_A
 const SETUPS = {
   usual: {},
   /** Nothing listens on port 1. */
-  unreachable: { AWS__ENDPOINT: 'http://127.0.0.1:1' },
+  unreachable: { AWS__ENDPOINT: 'http://127.0.0.1:1', AWS__MANTLE_ENDPOINT: 'http://127.0.0.1:1' },
   hasty: { AWS__TIMEOUTS__FIRST_BYTE: '300ms' },
   /** Ends at once when it is told to. */
   brief: { SERVER__DRAIN_TIMEOUT: '0s' },
@@ -66,7 +66,7 @@ async function busyProgram(secure: boolean): Promise<Program> {
 /** The program with more settings, for one test alone. */
 export function freshProgram(more: Environment, secure: boolean): Promise<Program> {
   const tls = secure ? { SERVER__TLS__CERT_FILE: certificate().certFile, SERVER__TLS__KEY_FILE: certificate().keyFile } : {}
-  const started = Program.start({ SERVER__PORT: '0', ADMIN__PORT: '0', JWT__SECRET: JWT_SECRET, JWT__ISSUER: ISSUER, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url, ...KEYS, ...tls, ...more })
+  const started = Program.start({ SERVER__PORT: '0', ADMIN__PORT: '0', JWT__SECRET: JWT_SECRET, JWT__ISSUER: ISSUER, AWS__REGION: REGION, AWS__ENDPOINT: bedrock.url, AWS__MANTLE_ENDPOINT: bedrock.mantleUrl, ...KEYS, ...tls, ...more })
   all.push(started)
   return started
 }

@@ -10,7 +10,8 @@ from driver import SCHEMA, TOOL, hooks, run, said
 def client(ask):
     http_client = DefaultHttpxClient(event_hooks=hooks(ask))
     if ask.client.startswith("mantle"):
-        return Anthropic(base_url=f"{ask.url}/anthropic", auth_token=ask.token, http_client=http_client)
+        # Without a token it does not start: who has none sends one that is nobody's.
+        return Anthropic(base_url=f"{ask.url}/anthropic", auth_token=ask.token or "none", http_client=http_client)
     return AnthropicBedrock(base_url=ask.url, http_client=http_client)
 
 
