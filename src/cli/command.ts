@@ -4,6 +4,7 @@ export interface Terminal {
   readonly stdout: Output
   readonly stderr: { write(text: string): unknown }
   readonly versions: { readonly node: string }
+  readonly pid: number
   cwd(): string
   exit(code: number): void
   on(signal: NodeJS.Signals, listener: () => void): unknown

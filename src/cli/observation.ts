@@ -26,8 +26,8 @@ export interface Observation {
 }
 
 /** Opens the admin listener, where the configuration has one: metrics cost nothing where nobody can read them. */
-export async function openAdmin({ admin: { host, port } }: Config, house: Observed, checks: ReadinessChecks, log: Log): Promise<Observation> {
-  if (port === 0) return { observe: () => undefined, close: () => Promise.resolve() }
+export async function openAdmin({ admin: { host, port } }: Config, house: Observed, checks: ReadinessChecks, log: Log, fd?: number): Promise<Observation> {
+  if (port === 0 && fd === undefined) return { observe: () => undefined, close: () => Promise.resolve() }
   const metrics = new Metrics({
     version: VERSION, checks,
     audit: house.audit,
@@ -35,7 +35,7 @@ export async function openAdmin({ admin: { host, port } }: Config, house: Observ
     credentialsEndMs: () => credentialsEndMs(house),
     issuers: () => house.authenticator.status(),
   })
-  const admin = new Admin({ host, port, checks, metrics: () => metrics.text(), metricsType: CONTENT_TYPE })
+  const admin = new Admin({ host, port, fd, checks, metrics: () => metrics.text(), metricsType: CONTENT_TYPE })
   await admin.listen()
   log.info('admin listening', { host, port })
   return {

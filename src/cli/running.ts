@@ -4,7 +4,7 @@ import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Models } from '../model/index.ts'
 import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
-import { Door, servePage } from '../server/index.ts'
+import { Door, type Inherited, servePage } from '../server/index.ts'
 import { appearanceRules, rolesOf } from './appearance.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
@@ -28,7 +28,7 @@ export interface Running {
 }
 
 /** The composition root: the only place that knows every room. */
-export async function start(setup: Setup, env: Terminal['env'], log: Log): Promise<Running> {
+export async function start(setup: Setup, env: Terminal['env'], log: Log, sockets: Partial<Pick<Inherited, 'proxy' | 'admin'>> = {}): Promise<Running> {
   const { config } = setup
   const audit = openAudit(config, log)
   const rules = { ...setup.rules }
@@ -39,17 +39,17 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log): Promi
   const base = config.server.base_path
   const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
   const signIn = openSignIn(setup, house)
-  const door: Door = new Door(doorOptions(setup), house, (exchange) => {
+  const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, (exchange) => {
     const path = pathBelow(exchange, base)
     if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
   })
   let draining = false
-  const admin = await openAdmin(config, house, checks, log)
-  const { port } = await door.listen().catch(async (error: unknown) => {
+  const admin = await openAdmin(config, house, checks, log, sockets.admin)
+  const { address, port } = await door.listen().catch(async (error: unknown) => {
     await admin.close()
     throw error
   })
-  const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(config.server.host)}:${port}${base}`
+  const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(sockets.proxy === undefined ? config.server.host : address)}:${port}${base}`
   log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
   return {
     url,

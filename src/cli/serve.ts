@@ -2,6 +2,7 @@ import { parseArgs } from 'node:util'
 import { AuditError } from '../audit/index.ts'
 import { LimitsError } from '../limits/index.ts'
 import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
+import { inherit, Supervisor } from '../server/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
 import { type Running, start } from './running.ts'
@@ -29,19 +30,26 @@ export const serveCommand: Command = {
     const log: AdjustableLog = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })
-    const running = await start(read.setup, process.env, log).catch((error: unknown) => {
+    const inherited = inherit(process.env, process.pid)
+    const running = await start(read.setup, process.env, log, inherited).catch((error: unknown) => {
       process.stderr.write(`${startProblem(error)}\n`)
     })
     if (running === undefined) return EXIT_FAILURE
+    const supervisor = new Supervisor(inherited)
+    supervisor.ready(running.url)
     let current = read.setup
     process.on('SIGHUP', () => {
+      supervisor.reloading()
       // Whatever the configuration has become, a renamed log must not grow.
       running.reopen()
       current = reload(running, current, readSetup(values, process), log)
+      supervisor.ready(running.url)
     })
     const signal = await firstSignal(process)
+    supervisor.stopping()
     log.info('draining', { signal })
     const cut = await running.stop()
+    supervisor.close()
     log.info('stopped', { cut })
     output.flush()
     // What nobody reads would keep the process for ever.

@@ -5,6 +5,8 @@ import type { ReadinessChecks } from './pages.ts'
 export interface AdminOptions {
   readonly host: string
   readonly port: number
+  /** Descriptor of a socket that listens already, in place of host and port. */
+  readonly fd?: number | undefined
   readonly checks: ReadinessChecks
   /** The metrics, and the media type of their text. */
   readonly metrics: () => string
@@ -30,9 +32,9 @@ export class Admin {
 
   /** Starts to listen; the port that was given by the system where 0 was asked for. */
   async listen(): Promise<AddressInfo> {
-    const { host, port } = this.#options
+    const { host, port, fd } = this.#options
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject).listen({ host, port }, () => resolve())
+      this.#server.once('error', reject).listen(fd === undefined ? { host, port } : { fd }, () => resolve())
     })
     return this.#server.address() as AddressInfo
   }

@@ -18,6 +18,8 @@ import { shouldUpgrade, upgrade } from './upgrade.ts'
 export interface DoorOptions {
   readonly host: string
   readonly port: number
+  /** Descriptor of a socket that listens already, in place of host and port. */
+  readonly fd?: number | undefined
   readonly tls?: Certificate | undefined
   readonly trustedProxies: readonly Network[]
   readonly maxHeaderBytes: number
@@ -70,9 +72,9 @@ export class Door {
 
   /** Starts to listen; the port that was given by the system where 0 was asked for. */
   async listen(): Promise<AddressInfo> {
-    const { host, port } = this.#options
+    const { host, port, fd } = this.#options
     await new Promise<void>((resolve, reject) => {
-      this.#h1.once('error', reject).listen({ host, port }, () => resolve())
+      this.#h1.once('error', reject).listen(fd === undefined ? { host, port } : { fd }, () => resolve())
     })
     return this.#h1.address() as AddressInfo
   }

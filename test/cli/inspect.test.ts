@@ -26,7 +26,7 @@ async function inspected(text: string, env: Readonly<Record<string, string>>): P
   writeFileSync(file, `${text}\n`)
   let out = ''
   const stream = { writableLength: 0, write: (more: string) => { out += more }, on: () => undefined, once: () => undefined }
-  const terminal = { env: { AWS__REGION: 'us-east-1', ...env }, stdout: stream, stderr: stream, versions: process.versions, cwd: () => folder, exit: () => undefined, on: () => undefined }
+  const terminal = { env: { AWS__REGION: 'us-east-1', ...env }, stdout: stream, stderr: stream, versions: process.versions, pid: 1, cwd: () => folder, exit: () => undefined, on: () => undefined }
   const code = await main(['token', 'inspect', '--file', file], terminal)
   output(out)
   return { code, lines: out.split('\n') }

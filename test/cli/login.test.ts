@@ -32,7 +32,7 @@ class Run {
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     const stdout = { writableLength: 0, write: (text: string) => this.#take('out', text), on: () => undefined, once: () => undefined }
     const stderr = { write: (text: string) => this.#take('err', text) }
-    this.code = main(args, { env, stdout, stderr, versions: process.versions, cwd: () => '/', exit: () => undefined, on: () => undefined })
+    this.code = main(args, { env, stdout, stderr, versions: process.versions, pid: 1, cwd: () => '/', exit: () => undefined, on: () => undefined })
   }
 
   /** The address that a person is told to go to, as soon as it is told. */

@@ -167,7 +167,7 @@ for (const name of ['NODE_DEBUG', 'OPENSSL_CONF', 'NODE_TLS_REJECT_UNAUTHORIZED'
 }
 
 test('a port that is taken ends the program with an error that says so', async () => {
-  const program = serve({ SERVER__PORT: String(bedrock.port) })
+  const program = serve({ SERVER__PORT: String(bedrock.port), AWS__ENDPOINT: 'http://127.0.0.1:9' })
   assert.equal(await program.ended(), 1)
   assert.equal(program.stderr.join('\n'), `cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`)
 })

@@ -18,9 +18,11 @@ export class Program {
   readonly stderr: string[] = []
   #watchers: ((line: string) => void)[] = []
 
-  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
+  /** @param inherited - What it finds at descriptor 3 and behind; then it is started by a shell that says so, as systemd does. */
+  constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, inherited: readonly (number | 'pipe')[] = []) {
     const { PATH = '' } = process.env
-    this.child = spawn(FILE!, [...ARGS, ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const [file, ...more] = inherited.length === 0 ? [FILE!, ...ARGS] : ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', FILE!, ...ARGS]
+    this.child = spawn(file!, [...more, ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe', ...inherited] })
     for (const name of ['stdout', 'stderr'] as const) {
       createInterface({ input: this.child[name]! }).on('line', (line) => {
         output(line)
