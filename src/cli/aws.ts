@@ -1,5 +1,5 @@
 import { type Config, isOwn } from '../config/index.ts'
-import { credentialChain, type HostCredentials, hostFiles, httpClient, RoleSessions, runProcess, type Sight } from '../credentials/index.ts'
+import { callerIdentity, credentialChain, type HostCredentials, hostFiles, httpClient, RoleSessions, runProcess, type Sight, unrefSleep } from '../credentials/index.ts'
 import type { Log } from '../log/index.ts'
 import { SigningClock, SigningKeys } from '../sigv4/index.ts'
 import { egressProxy, type Endpoint, endpointOf, type EndpointOptions, placeOf, type Service, UpstreamClient } from '../upstream/index.ts'
@@ -17,6 +17,8 @@ export interface WayToAws {
   /** What is signed with, wherever it goes: one clock learns from all answers. */
   readonly clock: SigningClock
   readonly keys: SigningKeys
+  /** ARN by which AWS knows this host. Throws a CredentialsError. */
+  identity(): Promise<string>
   close(): void
 }
 
@@ -30,11 +32,14 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
   const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys() }
   const run = config.aws.allow_credential_process ? runProcess : undefined
   const world = { ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log }
+  const closing = new AbortController()
   const credentials = credentialChain(world)
   const roles = new RoleSessions(rolesOf(config), { ...world, host: credentials })
   return {
     client, credentials, roles, ...signing, endpoints: endpointsOf(config),
+    identity: async () => callerIdentity({ ...world, sleep: unrefSleep, closing: closing.signal }, await credentials.get()),
     close() {
+      closing.abort()
       client.close()
       roles.close()
       credentials.close()

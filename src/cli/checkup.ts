@@ -4,27 +4,17 @@ import { createLog } from '../log/index.ts'
 import { addressesOf, type Endpoint, isNear, isPrivate, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
+import { type About, inquiries } from './inquiry.ts'
+import { fail, type Finding, ok, warn } from './finding.ts'
 import { after } from './running.ts'
 import type { Setup } from './setup.ts'
-
-/** One thing that was looked at. */
-export interface Finding {
-  readonly level: 'ok' | 'warn' | 'fail'
-  readonly what: string
-  /** What to do about it. */
-  readonly remedy?: string
-}
-
-export const ok = (what: string): Finding => ({ level: 'ok', what })
-export const warn = (what: string, remedy: string): Finding => ({ level: 'warn', what, remedy })
-export const fail = (what: string, remedy: string): Finding => ({ level: 'fail', what, remedy })
 
 /** No look takes longer, whatever the configuration allows. */
 const MAX_CONNECT_MS = 5000
 const MAX_MS = 15_000
 
 /** Looks at everything that the proxy needs outside of itself, all at once. It repeats no secret. */
-export async function checkup(setup: Setup, env: Terminal['env']): Promise<readonly Finding[]> {
+export async function checkup(setup: Setup, env: Terminal['env'], about: About): Promise<readonly Finding[]> {
   const { aws } = setup.config
   const timeouts = { ...aws.timeouts, connect: Math.min(aws.timeouts.connect, MAX_CONNECT_MS), first_byte: MAX_CONNECT_MS }
   const way = wayToAws({ ...setup, config: { ...setup.config, aws: { ...aws, timeouts } } }, env, SILENT)
@@ -36,6 +26,7 @@ export async function checkup(setup: Setup, env: Terminal['env']): Promise<reado
       return [subject, road(subject, endpoint, way.client, aws.proxy_url !== undefined && !isNear(endpoint.hostname))] as const
     }),
     ['clock', clock(way)],
+    ...inquiries(setup, env, way, about),
   ]
   const findings = await Promise.all(looks.map(([subject, look]) => within(look, [fail(`${subject}: no answer within ${MAX_MS / 1000} s`, 'see what lies between: name servers, firewalls, proxies')])))
   way.close()

@@ -50,6 +50,14 @@ export async function assumeRole(world: World, { roleArn, sessionName, durationS
   ], base), 'the role', BASE_REFUSED)
 }
 
+/** GetCallerIdentity, which nobody can be denied: whom AWS takes the owner of these credentials for. */
+export async function callerIdentity(world: World, base: Credentials): Promise<string> {
+  const answer = await askSts(world, [['Action', 'GetCallerIdentity'], ['Version', VERSION]], base)
+  const arn = /<Arn>(arn:[\w:/+=,.@-]{1,2048})<\/Arn>/.exec(answer.body)?.[1]
+  if (answer.status !== 200 || arn === undefined) throw new CredentialsError('CREDENTIALS_REFUSED', `STS does not say who we are (${errorOf(answer) ?? answer.status})`)
+  return arn
+}
+
 /** Errors that are about the credentials the role was asked for with. */
 const BASE_REFUSED: ReadonlySet<string | undefined> = new Set(['ExpiredToken', 'ExpiredTokenException', 'InvalidClientTokenId', 'UnrecognizedClientException'])
 

@@ -1,6 +1,5 @@
-import { type Alphabet, type Askers, fill, type Template } from '../asker/index.ts'
+import { type Alphabet, type Askers, type Described, fill, type Template } from '../asker/index.ts'
 import type { CredentialSource } from '../credentials/index.ts'
-import type { Caller } from '../identity/index.ts'
 import type { Model, ModelPatterns } from '../model/index.ts'
 
 /** How a caller appears to AWS. */
@@ -31,11 +30,11 @@ const METADATA: Alphabet = { foreign: /[^\w :@$#=/+,.-]/gu, min: 0, max: 256 }
 
 /** How callers appear to AWS. */
 export class Appearances {
-  readonly #credentialsFor: (caller: Caller) => CredentialSource
+  readonly #credentialsFor: (caller: Described) => CredentialSource
   #rules: AppearanceRules
-  #metadata = new WeakMap<Caller, { readonly text: string | undefined }>()
+  #metadata = new WeakMap<Described, { readonly text: string | undefined }>()
 
-  constructor(rules: AppearanceRules, credentialsFor: (caller: Caller) => CredentialSource) {
+  constructor(rules: AppearanceRules, credentialsFor: (caller: Described) => CredentialSource) {
     this.#rules = rules
     this.#credentialsFor = credentialsFor
   }
@@ -49,16 +48,16 @@ export class Appearances {
     return this.#rules.refusesMetadata
   }
 
-  of(caller: Caller): Appearance {
+  of(caller: Described): Appearance {
     return { credentials: this.#credentialsFor(caller), metadata: this.#rules.metadata.size === 0 ? undefined : this.#metadataOf(caller) }
   }
 
   /** The profile that a caller calls in place of a model. */
-  profileFor(caller: Caller, model: Model): string | undefined {
+  profileFor(caller: Described, model: Model): string | undefined {
     return this.#rules.profiles.find(({ askers, models }) => askers.has(caller) && models.name(model))?.arn
   }
 
-  #metadataOf(caller: Caller): string | undefined {
+  #metadataOf(caller: Described): string | undefined {
     const known = this.#metadata.get(caller)
     if (known !== undefined) return known.text
     const pairs = [...this.#rules.metadata].map(([key, template]) => [key, fill(template, caller, METADATA)] as const).filter(([, value]) => value !== '')

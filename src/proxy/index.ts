@@ -1,5 +1,7 @@
 export type { Rules } from './admit.ts'
-export { type AppearanceRules, Appearances } from './appearance.ts'
+export { type Appearance, type AppearanceRules, Appearances } from './appearance.ts'
+export { askAws, type Told } from './ask.ts'
+export type { CallDependencies } from './call.ts'
 export { ByteBudget } from './budget.ts'
 export type { ClientSide, Talk } from './conversation.ts'
 export type { Exchange, Sink } from './exchange.ts'

@@ -1,10 +1,8 @@
 import { parseJson } from '../json/index.ts'
 import type { Model, Models } from '../model/index.ts'
 import type { Appearance } from './appearance.ts'
-import { NO_BODY } from './body.ts'
-import { type CallDependencies, callAws } from './call.ts'
-import { Errand } from './live.ts'
-import { findRoute } from './route.ts'
+import { askAws } from './ask.ts'
+import type { CallDependencies } from './call.ts'
 
 /** ARNs of the models behind an inference profile; `undefined` where AWS does not say. */
 export type AskProfile = (id: string) => Promise<readonly string[] | undefined>
@@ -60,26 +58,11 @@ export class Profiles {
   }
 }
 
-const MAX_ANSWER_BYTES = 65_536
-const NO_FIELDS = { get: () => undefined, forward: [] }
-
 /** Asks by GetInferenceProfile, with the proxy's own credentials: they need `bedrock:GetInferenceProfile`. */
 export function askProfile(house: CallDependencies & Appearance): AskProfile {
   return async (id) => {
-    const route = findRoute('GET', { path: `/inference-profiles/${encodeURIComponent(id)}`, query: undefined })
-    const { status, message, held } = await callAws(new Errand(), route, NO_FIELDS, NO_BODY, house, house, () => undefined)
-    if (status !== 200 || held !== undefined) {
-      message.destroy()
-      return undefined
-    }
-    const chunks: Buffer[] = []
-    let bytes = 0
-    for await (const chunk of message as AsyncIterable<Buffer>) {
-      bytes += chunk.length
-      if (bytes > MAX_ANSWER_BYTES) return undefined
-      chunks.push(chunk)
-    }
-    return modelArns(parseJson(Buffer.concat(chunks)))
+    const { status, body } = await askAws(house, 'GET', `/inference-profiles/${encodeURIComponent(id)}`)
+    return status === 200 ? modelArns(parseJson(body)) : undefined
   }
 }
 

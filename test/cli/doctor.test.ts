@@ -52,6 +52,7 @@ test('doctor finds everything well, line by line, and ends with 0', async () => 
     'ok    issuer https://login.example: 1 key',
     ...['runtime', 'control', 'mantle'].map((service) => `ok    Bedrock ${service}, localhost:${bedrock.port}: ${road}`),
     'ok    clock: N s that of AWS',
+    'ok    Bedrock control: takes the credentials, and lists 0 models',
   ])
   assert.equal(code, 0)
 })
@@ -79,19 +80,19 @@ describe('doctor finds', { concurrency: 2 }, () => {
   })
 
   test('no credentials, and who was asked for them', async () => {
-    const [code, line] = await finding(/credentials/, { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' })
+    const [code, line] = await finding(/AWS credentials/, { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' })
     assert.equal(code, 1)
     assert.match(line, /^FAIL {2}no AWS credentials \(environment: .*; configuration: .*; profile: .*; web identity: .*; container: .*; instance metadata: .*\) {2}\(give this host a role, or set up one of these\)$/)
   })
 
   test('a provider that is set up wrongly', async () => {
-    const [code, line] = await finding(/credentials/, { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS__PROFILE: 'gone' })
+    const [code, line] = await finding(/AWS credentials/, { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS__PROFILE: 'gone' })
     assert.equal(code, 1)
     assert.match(line, /^FAIL .*profile: the profile that is named stands in neither shared file\) {2}\(mend the last one/)
   })
 
   test('until when credentials are good', async () => {
-    assert.deepEqual(await finding(/credentials/, { AWS_CREDENTIAL_EXPIRATION: '2099-01-01T00:00:00Z' }), [0, 'ok    AWS credentials: from the environment, good until 2099-01-01T00:00:00.000Z'])
+    assert.deepEqual(await finding(/AWS credentials/, { AWS_CREDENTIAL_EXPIRATION: '2099-01-01T00:00:00Z' }), [0, 'ok    AWS credentials: from the environment, good until 2099-01-01T00:00:00.000Z'])
   })
 
   test('keys of an issuer that is asked for them', async () => {
