@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { writeFileSync } from 'node:fs'
 import { createServer, type AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import type { Page } from 'playwright-core'
+import { browserContext, CHROMIUM } from './kit/chromium.ts'
 import { COMMAND, Typed } from './kit/command.ts'
 import { PeopleIssuer, Person, RESOURCE, SECRET } from './kit/people.ts'
 import { Program } from './kit/program.ts'
@@ -57,52 +58,44 @@ test('a person signs in on the pages, and the token that is shown opens the prox
   assert.equal(await call(/<span>([^<]+)</.exec(text)![1]!), 200)
 })
 
-const CHROMIUM = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((path) => existsSync(path))
-
 test('Chromium signs in over TLS and HTTP/2, copies what is to be copied, runs nothing that is foreign, and signs out', { skip: CHROMIUM === undefined && 'there is no Chromium' }, async () => {
   const { certFile, keyFile } = certificate()
   await programAt(SECURE, { SERVER__TLS__CERT_FILE: certFile, SERVER__TLS__KEY_FILE: keyFile })
-  const { chromium } = await import('playwright-core')
-  const browser = await chromium.launch({ executablePath: CHROMIUM!, args: ['--no-sandbox'] })
-  try {
-    const context = await browser.newContext({ ignoreHTTPSErrors: true, permissions: ['clipboard-read', 'clipboard-write'], viewport: { width: 1000, height: 1400 } })
-    // The pages of the provider would load letters from elsewhere.
-    await context.route((url) => !['127.0.0.1', 'localhost'].includes(url.hostname), (route) => route.abort())
-    const page = await context.newPage()
-    const complaints: string[] = []
-    const asked: string[] = []
-    page.on('console', (message) => { if (page.url().startsWith(SECURE)) complaints.push(message.text()) })
-    page.on('pageerror', (error) => complaints.push(String(error)))
-    page.on('request', (request) => asked.push(request.url()))
-    await page.goto(`${SECURE}/`)
-    await picture(page, 'signed-out')
-    await page.getByText('Sign in').click()
-    await page.fill('[name=login]', 'erin')
-    await page.fill('[name=password]', 'x')
-    await page.click('[type=submit]')
-    await page.getByText('Continue').click()
-    await page.waitForURL(`${SECURE}/`)
-    assert.equal(await page.locator('p b').innerText(), '<b>erin</b>')
-    await picture(page, 'signed-in')
-    const section = page.locator('section', { hasText: 'Claude Code' })
-    await section.getByRole('button').click()
-    await section.getByText('Copied').waitFor()
-    const copied = await page.evaluate(() => navigator.clipboard.readText())
-    const jwt = /AWS_BEARER_TOKEN_BEDROCK='([^']+)'$/.exec(copied)![1]!
-    assert.equal(copied, `export CLAUDE_CODE_USE_BEDROCK=1\nexport ANTHROPIC_BEDROCK_BASE_URL=${SECURE}\nexport AWS_BEARER_TOKEN_BEDROCK='${jwt}'`)
-    assert.equal(await call(jwt), 200)
-    const cookies = (await context.cookies(SECURE)).filter(({ name }) => name.includes('bedrock-sso'))
-    assert.deepEqual(cookies.map(({ name, httpOnly, secure, sameSite, path }) => ({ name, httpOnly, secure, sameSite, path })), [{ name: '__Host-bedrock-sso-session-0', httpOnly: true, secure: true, sameSite: 'Lax', path: '/' }])
-    assert.equal(await page.evaluate(() => document.cookie), '')
-    await page.getByText('Sign out').click()
-    await page.getByText('Sign in').waitFor()
-    assert.deepEqual((await context.cookies(SECURE)).filter(({ name }) => name.includes('bedrock-sso')), [])
-    assert.deepEqual(complaints, [], 'no policy was broken, no script failed')
-    assert.ok(!asked.some((url) => url.includes('eyJ')), 'no URL holds a token')
-    assert.deepEqual([...new Set(asked.map((url) => new URL(url).origin))].filter((origin) => origin !== SECURE && origin !== issuer.url && !origin.startsWith('https://fonts.')), [])
-  } finally {
-    await browser.close()
-  }
+  const context = await browserContext({ permissions: ['clipboard-read', 'clipboard-write'], viewport: { width: 1000, height: 1400 } })
+  // The pages of the provider would load letters from elsewhere.
+  await context.route((url) => !['127.0.0.1', 'localhost'].includes(url.hostname), (route) => route.abort())
+  const page = await context.newPage()
+  const complaints: string[] = []
+  const asked: string[] = []
+  page.on('console', (message) => { if (page.url().startsWith(SECURE)) complaints.push(message.text()) })
+  page.on('pageerror', (error) => complaints.push(String(error)))
+  page.on('request', (request) => asked.push(request.url()))
+  await page.goto(`${SECURE}/`)
+  await picture(page, 'signed-out')
+  await page.getByText('Sign in').click()
+  await page.fill('[name=login]', 'erin')
+  await page.fill('[name=password]', 'x')
+  await page.click('[type=submit]')
+  await page.getByText('Continue').click()
+  await page.waitForURL(`${SECURE}/`)
+  assert.equal(await page.locator('p b').innerText(), '<b>erin</b>')
+  await picture(page, 'signed-in')
+  const section = page.locator('section', { hasText: 'Claude Code' })
+  await section.getByRole('button').click()
+  await section.getByText('Copied').waitFor()
+  const copied = await page.evaluate(() => navigator.clipboard.readText())
+  const jwt = /AWS_BEARER_TOKEN_BEDROCK='([^']+)'$/.exec(copied)![1]!
+  assert.equal(copied, `export CLAUDE_CODE_USE_BEDROCK=1\nexport ANTHROPIC_BEDROCK_BASE_URL=${SECURE}\nexport AWS_BEARER_TOKEN_BEDROCK='${jwt}'`)
+  assert.equal(await call(jwt), 200)
+  const cookies = (await context.cookies(SECURE)).filter(({ name }) => name.includes('bedrock-sso'))
+  assert.deepEqual(cookies.map(({ name, httpOnly, secure, sameSite, path }) => ({ name, httpOnly, secure, sameSite, path })), [{ name: '__Host-bedrock-sso-session-0', httpOnly: true, secure: true, sameSite: 'Lax', path: '/' }])
+  assert.equal(await page.evaluate(() => document.cookie), '')
+  await page.getByText('Sign out').click()
+  await page.getByText('Sign in').waitFor()
+  assert.deepEqual((await context.cookies(SECURE)).filter(({ name }) => name.includes('bedrock-sso')), [])
+  assert.deepEqual(complaints, [], 'no policy was broken, no script failed')
+  assert.ok(!asked.some((url) => url.includes('eyJ')), 'no URL holds a token')
+  assert.deepEqual([...new Set(asked.map((url) => new URL(url).origin))].filter((origin) => origin !== SECURE && origin !== issuer.url && !origin.startsWith('https://fonts.')), [])
 })
 
 /** For somebody to look at, where they say in which folder. */

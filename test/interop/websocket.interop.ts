@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { EventStreamCodec } from '@smithy/eventstream-codec'
+import { browserContext, CHROMIUM } from './kit/chromium.ts'
+import { pageSockets } from './kit/page-socket.ts'
 import { SessionStandIn, type Session } from './kit/session.ts'
 import { browserTalker, type Talker, wsTalker } from './kit/talker.ts'
 import { TOKENS } from './kit/token.ts'
@@ -19,12 +21,20 @@ const codec = new EventStreamCodec((bytes) => Buffer.from(bytes as Uint8Array).t
 const urlOf = (base: string, model: string): string => `${base.replace(/^http/, 'ws')}/model/${model}/invoke-with-bidirectional-stream`
 const offered = (token: string): string[] => ['bedrock', `bearer.${token}`]
 
-/** The clients there are, as they show their token. Node has a WebSocket of its own since 22. */
+/** The constructors of `WebSocket` there are, for messages in `ArrayBuffer`s. Node has one of its own since 22. */
+const BROWSERS = {
+  Node: globalThis.WebSocket === undefined ? undefined : (url: string, protocols: string[]) => Object.assign(new WebSocket(url, protocols), { binaryType: 'arraybuffer' as const }),
+  Chromium: CHROMIUM === undefined ? undefined : await pageSockets(await (await browserContext()).newPage()),
+}
+
+/** The clients there are, as they show their token. */
 const CLIENTS: Readonly<Record<string, ((model: string, token: string, base?: string) => Talker) | undefined>> = {
   'ws, with a header': (model, token, base = plain.url) => wsTalker(urlOf(base, model), { authorization: `Bearer ${token}` }, []),
   'ws, with subprotocols': (model, token, base = plain.url) => wsTalker(urlOf(base, model), {}, offered(token)),
   'ws over TLS': (model, token, base = secure.url) => wsTalker(urlOf(base, model), { authorization: `Bearer ${token}` }, ['bedrock'], certificate().pem),
-  'WebSocket of Node': globalThis.WebSocket === undefined ? undefined : (model, token, base = plain.url) => browserTalker(urlOf(base, model), offered(token)),
+  'WebSocket of Node': BROWSERS.Node && ((model, token, base = plain.url) => browserTalker(BROWSERS.Node!(urlOf(base, model), offered(token)))),
+  'WebSocket of Chromium': BROWSERS.Chromium && ((model, token, base = plain.url) => browserTalker(BROWSERS.Chromium!(urlOf(base, model), offered(token)))),
+  'WebSocket of Chromium over TLS': BROWSERS.Chromium && ((model, token, base = secure.url) => browserTalker(BROWSERS.Chromium!(urlOf(base, model), offered(token)))),
 }
 
 let models = 0
@@ -43,7 +53,7 @@ async function begin(client: NonNullable<(typeof CLIENTS)[string]>, base?: strin
 }
 
 for (const [name, client] of Object.entries(CLIENTS)) {
-  describe(name, { skip: client === undefined && `no WebSocket in Node ${process.versions.node}`, timeout: 60_000 }, () => {
+  describe(name, { skip: client === undefined && 'not on this machine', timeout: 60_000 }, () => {
     const isBrowser = name.startsWith('WebSocket')
 
     test('a whole session, event by event', async () => {
@@ -58,7 +68,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
       talker.close(1000)
       assert.equal((await talker.closed).code, 1000)
       assert.equal(await session.ended, 50)
-      const program = name === 'ws over TLS' ? secure : plain
+      const program = name.endsWith('over TLS') ? secure : plain
       const line = await program.line(({ msg, subject }) => msg === 'request' && subject === model)
       assert.deepEqual([line.status, line.error, line.user, line.events_in, line.events_out], [200, undefined, 'alice', 50, 50])
     })
@@ -131,6 +141,17 @@ for (const [name, client] of Object.entries(CLIENTS)) {
       assert.equal(headers[':exception-type']!.value, 'validationException')
       assert.equal((await talker.closed).code, 1008)
     })
+  })
+}
+
+for (const [name, open] of Object.entries(BROWSERS)) {
+  test(`WebSocket of ${name}: a token that is offered alone, or beside what is not "bedrock", opens nothing, as the browser has it`, { skip: open === undefined && 'not on this machine' }, async () => {
+    for (const others of [[], ['chat']]) {
+      const talker = browserTalker(open!(urlOf(plain.url, 'talk.lone'), [...others, `bearer.${TOKENS.good}`]))
+      await assert.rejects(talker.opened, /not opened/)
+      assert.equal((await talker.closed).code, 1006)
+      await plain.line(({ msg, subject, status }) => msg === 'request' && subject === 'talk.lone' && status === 400)
+    }
   })
 }
 

@@ -62,10 +62,8 @@ export function wsTalker(url: string, headers: Readonly<Record<string, string>>,
   return { client, opened, closed, say: (event) => client.send(JSON.stringify(event)), send: (data) => client.send(data), close: (code) => client.close(code), heard: (at) => inbox.at(at) }
 }
 
-/** Node's own `WebSocket`, which is a browser's: no headers, only subprotocols. */
-export function browserTalker(url: string, protocols: readonly string[]): Talker {
-  const client = new WebSocket(url, [...protocols])
-  client.binaryType = 'arraybuffer'
+/** A `WebSocket` as browsers have it: no headers, only subprotocols. */
+export function browserTalker(client: Pick<WebSocket, 'addEventListener' | 'protocol' | 'send' | 'close'>): Talker {
   const inbox = new Inbox()
   const opened = new Promise<string>((resolve, reject) => {
     client.addEventListener('open', () => resolve(client.protocol))
