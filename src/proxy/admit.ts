@@ -57,15 +57,16 @@ const WORKED: ReadonlySet<ProblemCode | undefined> = new Set<ProblemCode>([
 const STREAMED_BYTES_PER_TOKEN = 200
 
 /**
- * What a call that went up has used: what its answer said. Where it broke off before that, what it was asked and what was
- * seen of its answer count as far as they can be estimated: else leaving early would be free.
+ * What a call that went up has used: what its answer said. Where it broke off before that, or was a stream that does not say,
+ * what it was asked and what was seen of its answer count as far as they can be estimated: else it would be free to leave
+ * early, or not to ask for counts.
  *
  * @param answered - Bytes of the answer that were seen.
  */
 export function usageOf(tap: UsageTap | undefined, estimate: Estimate, failure: ProblemCode | undefined, answered: number): Usage | undefined {
   if (tap === undefined) return WORKED.has(failure) ? { input: estimate.input, output: 0, cacheRead: 0, cacheWrite: 0, partial: true } : undefined
   const usage = tap.end(failure === undefined)
-  if (failure === undefined || !usage.partial) return usage
+  if (!usage.partial || (failure === undefined && !tap.isStream)) return usage
   const { input, cacheRead, cacheWrite } = usage
   return {
     ...usage,

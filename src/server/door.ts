@@ -102,6 +102,8 @@ export class Door {
     for (const session of this.#sessions.values()) session.close()
     const sweep = setInterval(() => this.#h1.closeIdleConnections(), SWEEP_MS)
     await closed
+    // For the server a connection is closed before it says so itself: then what ran on it ends, and is told of.
+    await Promise.all([...this.#sockets].map((socket) => new Promise((resolve) => socket.once('close', () => setImmediate(resolve)))))
     clearTimeout(grace)
     clearInterval(sweep)
   }

@@ -67,7 +67,7 @@ export class Tally {
   #take(counts: Counts, standing: Standing): void {
     for (const counter of COUNTERS) {
       const value = counts[counter]
-      if (value === undefined) continue
+      if (value === undefined || value > MAX_COUNT) continue
       this.#standings.add(standing)
       this.#tokens[counter] = Math.max(this.#tokens[counter], value)
     }
@@ -94,6 +94,9 @@ function firstCount(place: unknown, names: readonly string[]): number | undefine
 }
 
 const COUNTERS = Object.keys(NAMES) as Counter[]
+
+/** More than any call can use: what is beyond it is no count, and money made of it would be no whole number. */
+const MAX_COUNT = 1_000_000_000
 
 const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0
 const count = (value: unknown): number => (isCount(value) ? value : 0)

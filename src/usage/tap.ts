@@ -50,6 +50,11 @@ export class UsageTap {
     this.#reader = Reader && new Reader(this.#tally)
   }
 
+  /** Whether the answer is a stream that could be followed: one that says nothing of what it took was not asked to. */
+  get isStream(): boolean {
+    return !this.#broken && this.#reader !== undefined && !(this.#reader instanceof BodyReader)
+  }
+
   /** Takes bytes of AWS, in pieces of any size. */
   push(chunk: Buffer): void {
     if (this.#broken || this.#reader === undefined) return
