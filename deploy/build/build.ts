@@ -25,7 +25,7 @@ export function build(out: string, names: readonly string[], tell: (line: string
   const flavours = FLAVOURS.filter(({ name }) => names.length === 0 || names.includes(name))
   const strange = names.find((name) => !flavours.some((flavour) => flavour.name === name))
   if (strange !== undefined) throw new Error(`${strange} is none of ${FLAVOURS.map(({ name }) => name).join(', ')}`)
-  const program = compile(join(ROOT, '.tmp', 'build', String(process.pid)))
+  const program = compile()
   rmSync(out, { recursive: true, force: true })
   mkdirSync(out, { recursive: true })
   const shipped: string[] = []
@@ -51,8 +51,9 @@ export function binaryOf({ node, options }: Flavour, official: Buffer, program: 
 
 export const sha256 = (bytes: string | Buffer): string => createHash('sha256').update(bytes).digest('hex')
 
-/** Compiles src and links it. */
-function compile(folder: string): string {
+/** The program as one file: compiled and linked. */
+export function compile(): string {
+  const folder = join(ROOT, '.tmp', 'build', String(process.pid))
   try {
     run(process.execPath, [join(ROOT, 'node_modules', 'typescript', 'bin', 'tsc'), '-p', join(ROOT, 'deploy', 'build'), '--outDir', folder])
     const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((path) => path.endsWith('.js'))

@@ -27,7 +27,8 @@ interface Placed extends Egress {
   readonly near: boolean
 }
 
-function placed({ hostname, port }: Place, purpose: string): Placed {
+function placed({ hostname, port, path }: Place, purpose: string): Placed {
+  if (path !== undefined) return { host: `unix:${path}`, purpose, near: true }
   return { host: `${hostname.includes(':') ? `[${hostname}]` : hostname}:${port}`, purpose, near: isNear(hostname) }
 }
 

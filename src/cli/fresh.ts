@@ -17,7 +17,7 @@ export const fresh: Pick<Command, 'run'> = {
     const { values } = parseArgs({ args: [...args], options: OPTIONS })
     try {
       const session = await freshSession(new Sessions(process.env), values.proxy?.replace(/\/$/, ''))
-      const form = values.env === true ? exports : values['credential-process'] === true ? credentials : plain
+      const form = values.env === true ? exportLines : values['credential-process'] === true ? credentials : plain
       process.stdout.write(`${form(session)}\n`)
       return 0
     } catch (error) {
@@ -31,7 +31,7 @@ export const fresh: Pick<Command, 'run'> = {
 const plain = ({ token }: Session): string => token
 
 /** Lines for a shell. */
-function exports({ token, name, isProxy }: Session): string {
+function exportLines({ token, name, isProxy }: Session): string {
   const addresses = ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'AWS_ENDPOINT_URL_BEDROCK', 'ANTHROPIC_BEDROCK_BASE_URL'].map((variable) => `export ${variable}='${name}'`)
   return [`export AWS_BEARER_TOKEN_BEDROCK='${token}'`, ...(isProxy ? addresses : [])].join('\n')
 }

@@ -104,8 +104,8 @@ export const network: Kind<string> = fromStrings({
 export const proxyUrl: Kind<Secret> = fromStrings({
   ...secret,
   name: 'proxy URL',
-  expected: 'http://host:port or https://host:port, with user:password@ before the host where needed (percent-encoded), and no path',
-  fromText: (value) => (isProxyUrl(value) ? new Secret(value) : undefined),
+  expected: 'http://host:port or https://host:port, or unix: and the path of a socket, with user:password@ before the host where needed (percent-encoded), and no path',
+  fromText: (value) => (/^unix:\/[^\0]+$/.test(value) || isProxyUrl(value) ? new Secret(value) : undefined),
 })
 
 function isProxyUrl(value: string): boolean {

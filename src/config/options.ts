@@ -172,7 +172,7 @@ const aws = {
     wrong: 'Expired, or of another key: every request is answered 503.' },
   ...appearance,
   'aws.proxy_url': { kind: proxyUrl, reload: 'restart',
-    text: 'HTTP proxy through which everything goes to AWS, by CONNECT: Bedrock, and STS for credentials; an https:// one shows a certificate that `aws.ca_file` trusts. Hosts nearby (loopback, link-local, the metadata services) are reached without it. No variable such as `HTTPS_PROXY` has a say.',
+    text: 'HTTP proxy through which everything goes to AWS, by CONNECT: Bedrock, and STS for credentials; an https:// one shows a certificate that `aws.ca_file` trusts, and `unix:/path` is one on a Unix socket, for a proxy that may use no network. Hosts nearby (loopback, link-local, the metadata services) are reached without it. No variable such as `HTTPS_PROXY` has a say.',
     wrong: 'Not reachable, or it refuses: every request is answered 503, and the log names its status.' },
   'aws.timeouts.connect': { kind: duration('1ms', '10m'), default: '5s', reload: 'restart',
     text: 'Time for a connection to AWS, the tunnel of a proxy and TLS included.',

@@ -42,17 +42,17 @@ export async function connect(place: Place, { connectMs, proxy, ...road }: Road,
 const named = (message: string, error: unknown): UpstreamError => (error instanceof UpstreamError ? error : new UpstreamError('UPSTREAM_UNREACHABLE', message, error))
 
 /** @param through - A tunnel to the place, in place of a connection of its own. */
-async function dial({ hostname: host, port, secure }: Place, { trust, privateLookup: lookup }: Omit<Road, 'connectMs' | 'proxy'>, protocol: Protocol, deadline: AbortSignal, through?: Socket): Promise<Socket> {
+async function dial({ hostname: host, port, path, secure }: Place, { trust, privateLookup: lookup }: Omit<Road, 'connectMs' | 'proxy'>, protocol: Protocol, deadline: AbortSignal, through?: Socket): Promise<Socket> {
   if (through !== undefined && !secure) return through
   // Behind a tunnel the addresses are the proxy's business.
-  if (lookup !== undefined && through === undefined) requirePrivate(host)
+  if (lookup !== undefined && through === undefined && path === undefined) requirePrivate(host)
   const checked = lookup !== undefined && { lookup }
   const socket = secure
     ? connectTls({
         host, port, secureContext: trust, rejectUnauthorized: true, minVersion: 'TLSv1.2', ALPNProtocols: [protocol], ...checked,
         ...(isIP(host) === 0 && { servername: host }), ...(through !== undefined && { socket: through }),
       })
-    : connectPlain({ host, port, ...checked })
+    : connectPlain(path === undefined ? { host, port, ...checked } : { path })
   socket.setNoDelay(true)
   socket.setKeepAlive(true, 30_000)
   deadline.addEventListener('abort', () => socket.destroy())

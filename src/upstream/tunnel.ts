@@ -9,6 +9,8 @@ export interface Place {
   /** Without the brackets of an IPv6 address. */
   readonly hostname: string
   readonly port: number
+  /** Of a Unix socket, in place of host and port. */
+  readonly path?: string
 }
 
 /** The HTTP proxy through which a network lets its hosts out. */
@@ -23,8 +25,10 @@ export function placeOf({ protocol, hostname, port }: URL): Place {
   return { secure, hostname: hostname.replace(/^\[|\]$/g, ''), port: Number(port || (secure ? 443 : 80)) }
 }
 
-/** @param text - `http://` or `https://` URL; a user and password in it are percent-encoded (RFC 3986 section 3.2.1). */
+/** @param text - `unix:` and a path, or an `http://` or `https://` URL; a user and password in it are percent-encoded (RFC 3986 section 3.2.1). */
 export function egressProxy(text: Secret): EgressProxy {
+  const [, path] = /^unix:(.*)$/.exec(text.reveal()) ?? []
+  if (path !== undefined) return { secure: false, hostname: 'localhost', port: 0, path, authorization: undefined }
   const url = new URL(text.reveal())
   const [user, password] = [url.username, url.password].map(decodeURIComponent)
   const authorization = url.username === '' ? undefined : new Secret(`Basic ${Buffer.from(`${user}:${password}`).toString('base64')}`)

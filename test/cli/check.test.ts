@@ -151,6 +151,12 @@ test('check --egress lists the egress proxy, and which hosts are reached through
   assert.ok(out.includes('aws.proxy_url = [secret]  (AWS__PROXY_URL)'))
 })
 
+test('check --egress lists an egress proxy on a Unix socket', async () => {
+  const { code, out } = await check(['--egress'], { ...GOOD, AWS__PROXY_URL: 'unix:/run/egress/socket' })
+  assert.equal(code, 0)
+  assert.deepEqual(out.slice(0, 2), ['unix:/run/egress/socket  egress proxy', 'bedrock-runtime.eu-central-1.amazonaws.com:443  Bedrock runtime (through the egress proxy)'])
+})
+
 test('an option or command that is not known ends with 64 and the usage', async () => {
   assert.equal((await check(['--nothing'], GOOD)).code, 64)
   const program = new Program(['nothing'], {})

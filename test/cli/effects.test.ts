@@ -128,6 +128,16 @@ for (const [options, host] of [
   })
 }
 
+test('aws.proxy_url: a proxy on a Unix socket is reached without a network', async () => {
+  const path = join(folder, 'egress')
+  const egress = await FakeEgress.start(undefined, path)
+  after(() => egress.close())
+  egress.script = (client) => client.end('HTTP/1.1 403 Forbidden\r\n\r\n')
+  const proxy = await proxyWith({ AWS__ENDPOINT: '', AWS__REGION: 'eu-central-1', AWS__REQUIRE_PRIVATE_ENDPOINT: 'true', AWS__PROXY_URL: `unix:${path}` })
+  assert.equal((await invoke(proxy)).status, 503)
+  assert.deepEqual(egress.asked.map(({ target }) => target), ['bedrock-runtime.eu-central-1.amazonaws.com:443'])
+})
+
 test('aws.access_key_id, aws.secret_access_key, aws.session_token: requests are signed with them', async () => {
   const temporary = await FakeBedrock.start('the-session-token')
   after(() => temporary.close())

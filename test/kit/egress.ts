@@ -25,9 +25,11 @@ export class FakeEgress {
     this.#server.on('connect', (request, client, head) => this.#tunnel(request, client as Socket, head))
   }
 
-  static async start(tls?: { readonly key: string; readonly cert: string }): Promise<FakeEgress> {
+  /** @param path - Of a Unix socket to listen on. */
+  static async start(tls?: { readonly key: string; readonly cert: string }, path?: string): Promise<FakeEgress> {
     const egress = new FakeEgress(tls)
-    egress.#server.listen(0, '127.0.0.1')
+    if (path === undefined) egress.#server.listen(0, '127.0.0.1')
+    else egress.#server.listen(path)
     await once(egress.#server, 'listening')
     return egress
   }
