@@ -22,6 +22,9 @@ export interface WayToAws {
   close(): void
 }
 
+/** Callers with roles have keys of their own. */
+const MAX_SIGNING_KEYS = 10_000
+
 /** The way to AWS as the configuration says it is. Credentials are looked for at once. */
 export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log): WayToAws {
   const { timeouts, proxy_url: proxyUrl, require_private_endpoint: privateOnly } = config.aws
@@ -29,7 +32,7 @@ export function wayToAws({ config, ca }: Setup, env: Terminal['env'], log: Log):
   const client = new UpstreamClient({ connectMs: timeouts.connect, firstByteMs: timeouts.first_byte, idleMs: timeouts.idle, ca, proxy, privateOnly })
   const isPlain = proxy === undefined && !privateOnly
   const http = httpClient({ ca, connect: isPlain ? undefined : (url) => client.connect(placeOf(url)) })
-  const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys() }
+  const signing = { clock: new SigningClock(Date.now), keys: new SigningKeys(MAX_SIGNING_KEYS) }
   const run = config.aws.allow_credential_process ? runProcess : undefined
   const world = { ...credentialSight(config, env), http, signing, run, nowMs: Date.now, random: Math.random, log }
   const closing = new AbortController()

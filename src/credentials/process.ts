@@ -20,8 +20,8 @@ const TIMEOUT_MS = 30_000
 const MAX_BYTES = 65_536
 
 /** Runs it without a shell: nothing of a profile is ever read by one. */
-export const runProcess: Run = ([file = '', ...args], env, closing) => new Promise((resolve, reject) => {
-  const options = { env, signal: closing, timeout: TIMEOUT_MS, maxBuffer: MAX_BYTES, killSignal: 'SIGKILL', windowsHide: true } as const
+export const runProcess = ([file = '', ...args]: readonly string[], env: World['env'], closing: AbortSignal, timeout = TIMEOUT_MS): Promise<string> => new Promise((resolve, reject) => {
+  const options = { env, signal: closing, timeout, maxBuffer: MAX_BYTES, killSignal: 'SIGKILL', windowsHide: true } as const
   const child = execFile(file, args, options, (error, stdout) => (error === null ? resolve(stdout) : reject(failureOf(error))))
   child.stdin?.end()
 })

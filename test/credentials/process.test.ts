@@ -73,6 +73,11 @@ test('a program that hangs ends with the proxy', async () => {
   await failure(() => running, 'CREDENTIALS_INVALID')
 })
 
+test('a program that takes too long is ended', async () => {
+  const running = runProcess([process.execPath, '-e', 'setInterval(() => {}, 1000)'], { PATH: '' }, new AbortController().signal, 200)
+  await failure(() => running, 'CREDENTIALS_TIMEOUT')
+})
+
 test('credential_process is run only where aws.allow_credential_process allows it', async () => {
   const bedrock = await FakeBedrock.start()
   const config = join(folder, 'config')
