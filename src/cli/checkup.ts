@@ -1,6 +1,7 @@
 import { CredentialsError } from '../credentials/index.ts'
 import { Authenticator, httpGet } from '../identity/index.ts'
 import { createLog } from '../log/index.ts'
+import { SsoError } from '../sso/index.ts'
 import { addressesOf, type Endpoint, isNear, isPrivate, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
@@ -8,6 +9,7 @@ import { type About, inquiries } from './inquiry.ts'
 import { fail, type Finding, ok, warn } from './finding.ts'
 import { after } from './running.ts'
 import type { Setup } from './setup.ts'
+import { clientOfPages } from './sso.ts'
 
 /** No look takes longer, whatever the configuration allows. */
 const MAX_CONNECT_MS = 5000
@@ -21,6 +23,7 @@ export async function checkup(setup: Setup, env: Terminal['env'], about: About):
   const looks: readonly (readonly [subject: string, look: Promise<readonly Finding[]>])[] = [
     ['AWS credentials', credentials(way)],
     ['issuers', issuers(setup)],
+    ['sign-in', signIn(setup)],
     ...Object.entries(way.endpoints).map(([service, endpoint]) => {
       const subject = `Bedrock ${service}, ${endpoint.host}`
       return [subject, road(subject, endpoint, way.client, aws.proxy_url !== undefined && !isNear(endpoint.hostname))] as const
@@ -66,6 +69,20 @@ async function issuers({ issuers: trusted }: Setup): Promise<readonly Finding[]>
     const what = `issuer ${issuer}: ${keys} ${keys === 1 ? 'key' : 'keys'}`
     return keys > 0 ? ok(what) : fail(`${what} (${error ?? 'none of them can be used'})`, 'see that this host reaches it, and that jwt.issuer or jwt.jwks_url is right to the letter')
   })
+}
+
+/** Whether people can be sent to the provider. What it thinks of the client only a sign-in can tell. */
+async function signIn(setup: Setup): Promise<readonly Finding[]> {
+  const pages = clientOfPages(setup)
+  if (pages === undefined) return []
+  const what = `sign-in: ${setup.config.sso.issuer}`
+  try {
+    await pages.client.begin(pages.redirectUrl)
+    return [ok(`${what} says where people sign in; it must know ${pages.redirectUrl}`)]
+  } catch (error) {
+    if (!(error instanceof SsoError)) throw error
+    return [fail(`${what}: ${error.message} (${error.detail ?? error.code})`, 'see that this host reaches it, and that sso.issuer is right to the letter')]
+  }
 }
 
 const REMEDIES = {

@@ -33,7 +33,8 @@ export const login: Command = {
       const isProxy = values.proxy !== undefined
       const name = isProxy ? proxyUrl(values.proxy!) : facts.issuer.replace(/\/$/, '')
       const token = tokenOf(signedIn, facts.token)
-      sessions.write({ name, isProxy, login: facts, caFile, subject: signedIn.claims?.sub, token, refreshToken: signedIn.refreshToken })
+      const session = { name, isProxy, login: facts, caFile, subject: signedIn.claims?.sub, token, refreshToken: signedIn.refreshToken }
+      await sessions.alone(name, () => Promise.resolve(sessions.write(session)))
       process.stdout.write(`Signed in as ${shown(signedIn)} until ${new Date(endOf(token)! * 1000).toISOString()}${signedIn.refreshToken === undefined ? '' : ', and then anew by itself'}.\n`)
       return 0
     } catch (error) {

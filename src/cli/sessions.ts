@@ -49,9 +49,8 @@ export class Sessions {
     return parsed(readOwn(this.#pathOf(names[0])), names[0])
   }
 
-  /** Puts a sign-in in the place of the one before, whole or not at all. */
+  /** Puts a sign-in in the place of the one before, whole or not at all; within `alone`. */
   write(session: Session): void {
-    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const path = this.#pathOf(session.name)
     const draft = `${path}.${randomUUID()}`
     writeFileSync(draft, JSON.stringify(session), { flag: 'wx', mode: 0o600 })
@@ -60,6 +59,7 @@ export class Sessions {
 
   /** Does something while no other process does the same: a refresh token that is used twice ends the sign-in with many issuers. */
   async alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+    mkdirSync(this.#folder, { recursive: true, mode: 0o700 })
     const lock = `${this.#pathOf(name)}.lock`
     await takeLock(lock)
     try {

@@ -17,16 +17,22 @@ export function targetOf({ resource, audience }: { readonly resource?: string | 
   return { ...(resource !== undefined && { resource }), ...(audience !== undefined && { audience }) }
 }
 
-/** The pages on which people sign in, where the configuration has them. */
-export function openSignIn({ config: { sso }, issuers }: Setup, sources: Omit<SignInSources, 'client'>): SignIn | undefined {
+/** The client of the pages on which people sign in, where the configuration has them, and where browsers come back to. */
+export function clientOfPages({ config: { sso }, issuers }: Setup): { readonly client: SsoClient; readonly redirectUrl: string } | undefined {
   const { issuer, client_id: clientId, client_secret: clientSecret, redirect_url: redirectUrl } = sso
   if (issuer === undefined || clientId === undefined || redirectUrl === undefined) return undefined
   // The issuer is reached with the authorities that its keys are fetched with.
   const ca = issuers.find(({ options }) => options.issuer === undefined || options.issuer === issuer)?.options.ca
   // Nothing here outlives the token.
   const scopes = sso.scopes.filter((scope) => scope !== 'offline_access')
-  const client = ssoClient({ issuer, clientId, clientSecret, scopes, target: targetOf(sso) }, ca)
-  return new SignIn({ redirectUrl, token: sso.token, groupsAllowed: sso.groups_allowed, cookieSecret: sso.cookie_secret }, { ...sources, client })
+  return { client: ssoClient({ issuer, clientId, clientSecret, scopes, target: targetOf(sso) }, ca), redirectUrl }
+}
+
+/** These pages. */
+export function openSignIn(setup: Setup, sources: Omit<SignInSources, 'client'>): SignIn | undefined {
+  const { token, groups_allowed: groupsAllowed, cookie_secret: cookieSecret } = setup.config.sso
+  const pages = clientOfPages(setup)
+  return pages && new SignIn({ redirectUrl: pages.redirectUrl, token, groupsAllowed, cookieSecret }, { ...sources, client: pages.client })
 }
 
 /** What `login` needs to know, where the configuration lets people log in. */

@@ -22,7 +22,7 @@ export const sso = {
     wrong: 'A scope that the provider does not know: it refuses, or leaves it out.' },
   'sso.redirect_url': { kind: url, reload: 'restart',
     text: 'Address of this proxy as browsers know it, with `/sign-in/callback` at its end, as it is registered with the provider. Without it there are no pages to sign in on.',
-    wrong: 'Not registered with the provider: it shows an error in place of its sign-in. Not https: the cookies of the browser are less well kept.' },
+    wrong: 'Not registered with the provider: it shows an error in place of its sign-in.' },
   'sso.token': { kind: choice('id', 'access'), default: 'id', reload: 'restart',
     text: 'Which of the tokens of a sign-in clients use. It has to be one that is accepted: an ID token has the client as its audience, an access token what the provider is asked for.',
     wrong: '`access` with a provider whose access tokens are no JWTs: every sign-in is refused, and the log says so.' },

@@ -144,7 +144,7 @@ export class SignIn {
     const { token: kind, redirectUrl } = this.#options
     const transaction = this.#cookies.get(cookie, 'transaction', nowMs()) as Transaction | undefined
     if (transaction === undefined) throw new Refused(400, 'SIGN_IN_UNKNOWN', 'This browser has begun no sign-in, or too long ago.')
-    const { idToken, accessToken, claims } = await client.redeem(exchange.target.split('?', 2)[1] ?? '', transaction, redirectUrl)
+    const { idToken, accessToken, claims } = await client.redeem(exchange.target.slice(exchange.target.indexOf('?') + 1), transaction, redirectUrl)
     const session: Session = { token: kind === 'id' ? idToken! : accessToken, name: nameIn(claims!) }
     const caller = await this.#callerOf(session.token)
     const fields = this.#cookies.set('session', session, caller.expiresS * 1000, nowMs())

@@ -21,9 +21,8 @@ export async function openLoopback(redirectUrl: string): Promise<Loopback> {
   })
   const host = `${hostname}:${(server.address() as AddressInfo).port}`
   const queryOf = ({ method, url = '', headers }: IncomingMessage): string | undefined => {
-    const [path, query] = url.split('?', 2)
     // A page elsewhere that has made its name point to this machine says that name.
-    return method === 'GET' && headers.host === host && path === pathname ? query : undefined
+    return method === 'GET' && headers.host === host && url.startsWith(`${pathname}?`) ? url.slice(pathname.length + 1) : undefined
   }
   return {
     redirectUrl: `http://${host}${pathname}`,

@@ -100,6 +100,13 @@ describe('doctor finds', { concurrency: 2 }, () => {
     assert.deepEqual(await finding(/issuer/, { JWT__SECRET: '', JWT__JWKS_URL: url, JWT__ISSUER: 'https://login.example' }), [0, 'ok    issuer https://login.example: 1 key'])
   })
 
+  test('a provider of sign-ins that cannot be reached', async () => {
+    const sso = { SSO__ISSUER: 'http://127.0.0.1:9', SSO__CLIENT_ID: 'c', SSO__REDIRECT_URL: 'https://p.example/sign-in/callback' }
+    const [code, line] = await finding(/sign-in/, sso)
+    assert.equal(code, 1)
+    assert.match(line, /^FAIL {2}sign-in: http:\/\/127\.0\.0\.1:9: the issuer did not answer as it should \(IDENTITY_FETCH_FAILED\) {2}\(see that this host reaches it/)
+  })
+
   test('an issuer that cannot be reached', async () => {
     const [code, line] = await finding(/issuer/, { JWT__SECRET: '', JWT__ISSUER: 'http://127.0.0.1:9' })
     assert.equal(code, 1)
