@@ -20,6 +20,8 @@ export interface TestProxy {
   /** The next line that is wanted. */
   nextLine(wanted: (line: LogLine) => boolean): Promise<LogLine>
   stop: Running['stop']
+  /** Takes its configuration anew, as at HUP. */
+  reload(): void
 }
 
 /** A token the proxies of this kit accept. */
@@ -39,8 +41,11 @@ export function proxyEnv(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Recor
 
 export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readonly<Record<string, string>> = {}): Promise<TestProxy> {
   const env = proxyEnv(bedrock, more)
-  const read = readSetup({}, { env, cwd: () => '/nowhere' })
-  if ('problems' in read) throw new Error(read.problems.join('\n'))
+  const setup = () => {
+    const read = readSetup({}, { env, cwd: () => '/nowhere' })
+    if ('problems' in read) throw new Error(read.problems.join('\n'))
+    return read.setup
+  }
   const lines: LogLine[] = []
   let waiting: { readonly wanted: (line: LogLine) => boolean; readonly resolve: (line: LogLine) => void }[] = []
   const write = (text: string) => {
@@ -51,10 +56,10 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
     waiting = waiting.filter((one) => one !== first)
     first?.resolve(line)
   }
-  const running = await start(read.setup, env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write }))
+  const running = await start(setup(), env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write }))
   const { port } = new URL(running.url)
   const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
-  return { url: running.url, port: Number(port), log: lines, stop: running.stop, nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
+  return { url: running.url, port: Number(port), log: lines, stop: running.stop, reload: () => void running.reload(setup()), nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
 }
 
 /** A proxy that has an admin listener, on a port that is free. Another process may take it first: then another one is tried. */
