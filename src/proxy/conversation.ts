@@ -8,6 +8,9 @@ import { exceptionType, type Operation } from './operations.ts'
 import { PROBLEMS, type ProblemCode, Refusal, type RefusalCode } from './problem.ts'
 import { answerFields, fieldOf, type Passage } from './relay.ts'
 
+/** Longest message of a client, in bytes: none of a conversation comes near. So much of one that is still coming lies in memory. */
+export const MAX_EVENT_BYTES = 1024 * 1024
+
 /** The client's side of a conversation, whichever way it came in. None of its functions throws. */
 export interface ClientSide {
   /** AWS has accepted with 200: header lines for the client. Once, before any event. What fails before is answered by `Exchange.answer`. */

@@ -1,5 +1,5 @@
 import { decodeMessage, encodeMessage, EventStreamError, exceptionMessage, type Frame, Splitter } from '../eventstream/index.ts'
-import type { ClientSide, Talk } from './conversation.ts'
+import { type ClientSide, MAX_EVENT_BYTES, type Talk } from './conversation.ts'
 import type { Exchange, Sink } from './exchange.ts'
 
 /**
@@ -11,7 +11,7 @@ import type { Exchange, Sink } from './exchange.ts'
 export class NativeSide implements ClientSide {
   readonly #exchange: Exchange
   readonly #talk: Talk
-  readonly #splitter = new Splitter()
+  readonly #splitter = new Splitter({ maxBytes: MAX_EVENT_BYTES })
   #sink: Sink | undefined
   #ended = false
   #full = false

@@ -1,4 +1,5 @@
 import type { Socket } from 'node:net'
+import { MAX_EVENT_BYTES } from '../proxy/index.ts'
 import { type Close, ClosingHandshake, type ClosingStep, FrameError, FrameReader, writeFrame } from '../websocket/index.ts'
 
 /** Who hears what comes on a WebSocket. */
@@ -14,8 +15,7 @@ export interface PeerListener {
   broke(error: FrameError): void
 }
 
-/** Longest message taken, in bytes, and in how many fragments. No event of a conversation comes near. */
-const LIMITS = { maxBytes: 1024 * 1024, maxFragments: 1024 }
+const LIMITS = { maxBytes: MAX_EVENT_BYTES, maxFragments: 1024 }
 /** How long one side waits for the other to close. */
 const CLOSE_MS = 5000
 
@@ -37,7 +37,8 @@ export class Peer {
   #choked = false
 
   /**
-   * @param head - Bytes that came with the handshake.
+   * @param socket - Paused.
+   * @param head - Bytes that came with the handshake, and behind it.
    * @param pingMs - How often the client is asked for a sign of life; without one until the next time it is gone.
    * @param listener - Not called before this returns.
    */
@@ -47,7 +48,7 @@ export class Peer {
     this.#asking = setInterval(() => this.#ask(), pingMs)
     socket.setNoDelay(true)
     if (head.length > 0) socket.unshift(head)
-    socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose)
+    socket.on('data', this.#onData).on('drain', this.#onDrain).on('end', this.#onEnd).on('close', this.#onClose).resume()
   }
 
   /** @returns Whether the client takes more at once; if not, `drained` follows. */
@@ -98,6 +99,8 @@ export class Peer {
   #onGoodbye(close: Close): void {
     if (this.#closing.state !== 'open') return this.#step(this.#closing.received(close))
     this.#asked = close
+    // It has said its last, so it answers no ping.
+    clearInterval(this.#asking)
     this.#closeTimer = setTimeout(() => this.#step(this.#closing.received(close)), CLOSE_MS)
     this.#listener.closing()
   }

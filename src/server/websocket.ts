@@ -2,7 +2,7 @@ import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { encodeMessage, eventMessage, EventStreamError, exceptionMessage, type Frame, Splitter } from '../eventstream/index.ts'
 import { sourceOf, SUBPROTOCOL } from '../http/index.ts'
-import { type ClientSide, type Exchange, messageOf, readFrame, type Said, type Sink, type Talk, unwrap } from '../proxy/index.ts'
+import { type ClientSide, type Exchange, fieldOf, messageOf, readFrame, type Said, type Sink, type Talk, unwrap } from '../proxy/index.ts'
 import { type FrameError, type Opening, openingAnswer } from '../websocket/index.ts'
 import { Peer, type PeerListener } from './peer.ts'
 import { answerAndEnd } from './refusal.ts'
@@ -10,6 +10,9 @@ import type { Terms } from './terms.ts'
 
 /** AWS may wait for a first event before it says whether it accepts, and no client sends one before we do. */
 const MAX_WAIT_MS = 3000
+
+/** What a client may say before it is answered. It should say nothing (RFC 6455 §4.1), but who does not read never hears that it left. */
+const MAX_EARLY_BYTES = 16_384
 
 /** Close codes by the exception that ended a conversation; any other is 1011, an error that was not the client's. */
 const CLOSE_CODES: ReadonlyMap<string, number> = new Map([
@@ -40,7 +43,8 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
   onGone: (() => void) | undefined
   #gone = false
   readonly #socket: Socket
-  readonly #head: Buffer
+  /** What came behind the head of the request. */
+  #early: Buffer
   readonly #opening: Opening
   readonly #terms: Terms
   #talk: Talk | undefined
@@ -60,7 +64,7 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
     this.source = sourceOf(socket.remoteAddress ?? '', request.rawHeaders, terms.trustedProxies)
     this.body = request
     this.#socket = socket
-    this.#head = head
+    this.#early = head
     this.#opening = opening
     this.#terms = terms
     socket.on('error', () => undefined).on('close', () => {
@@ -68,6 +72,7 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
       clearTimeout(this.#patience)
       this.onGone?.()
     })
+    socket.on('data', this.#onEarly).on('end', this.#onLeft)
   }
 
   get gone(): boolean {
@@ -84,9 +89,9 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
 
   /** Once the WebSocket is open, what was to be an HTTP answer can only be its last message. */
   answer(status: number, fields: readonly string[], body: Buffer): void {
-    clearTimeout(this.#patience)
+    this.#waitNoLonger()
     if (this.#peer === undefined) return answerAndEnd(this.#socket, status, fields, body)
-    const type = fields[fields.findIndex((field) => field.toLowerCase() === 'x-amzn-errortype') + 1] ?? ''
+    const type = fieldOf(fields, 'x-amzn-errortype') ?? 'unknown'
     // Streams name the same errors with a small letter, and without what may stand behind.
     this.#sayError(type.split(/[,:]/, 1)[0]!.replace(/^./, (letter) => letter.toLowerCase()), messageOf(body))
     this.#peer.close(status === 408 ? 4408 : status === 429 ? 1013 : status < 500 ? 1008 : 1011, '')
@@ -103,13 +108,13 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
   }
 
   accepted(): void {
-    clearTimeout(this.#patience)
     if (this.#gone || this.#peer !== undefined) return
+    this.#waitNoLonger()
     const lines = ['HTTP/1.1 101 Switching Protocols\r\n']
     const fields = openingAnswer(this.#opening, this.#opening.protocols.find((protocol) => protocol === SUBPROTOCOL))
     for (let i = 0; i < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}\r\n`)
     this.#socket.write(`${lines.join('')}\r\n`)
-    this.#peer = new Peer(this.#socket, this.#head, this.#terms.pingMs, this)
+    this.#peer = new Peer(this.#socket.pause(), this.#early, this.#terms.pingMs, this)
   }
 
   event(frame: Frame): boolean {
@@ -164,6 +169,19 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
 
   broke({ code }: FrameError): void {
     this.#talk!.broken(code === 'WEBSOCKET_MESSAGE_TOO_LARGE' ? 'BODY_TOO_LARGE' : 'BAD_EVENT')
+  }
+
+  readonly #onEarly = (chunk: Buffer): void => {
+    this.#early = Buffer.concat([this.#early, chunk])
+    if (this.#early.length > MAX_EARLY_BYTES) this.#socket.pause()
+  }
+
+  // There are no half-open WebSockets, nor any halfway to one.
+  readonly #onLeft = (): void => void this.#socket.destroy()
+
+  #waitNoLonger(): void {
+    clearTimeout(this.#patience)
+    this.#socket.off('data', this.#onEarly).off('end', this.#onLeft)
   }
 
   #sayError(type: string, message: string): void {

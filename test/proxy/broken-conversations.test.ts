@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { encodeMessage, eventMessage } from '../../src/eventstream/index.ts'
 import { PROTOCOLS } from '../kit/client.ts'
 import { chunk, type Heard } from '../kit/conversing.ts'
 import { LAST, PATH, Speaker, wrapped } from '../kit/speaker.ts'
@@ -21,6 +22,8 @@ for (const protocol of PROTOCOLS) {
     'whose inner message has a wrong CRC': () => wrapped(spoilt(chunk('x'))),
     'that is no frame': () => Buffer.from('{"event":{"sessionStart":{}}}'),
     'with a length beyond any': () => Buffer.from('7fffffff0000000000000000', 'hex'),
+    // Its prelude is in order; nothing of the rest is waited for.
+    'of more than 1 MiB': () => encodeMessage(eventMessage('chunk', Buffer.alloc(1024 * 1024))).subarray(0, 1000),
     'after the last one': () => Buffer.concat([LAST(), wrapped(chunk('x'))]),
   } as Record<string, (frame: Buffer) => Buffer>)) {
     test(`a frame ${fault} ends the conversation with validationException, over ${protocol}`, async () => {

@@ -4,9 +4,9 @@ import { describe, test } from 'node:test'
 import { encodeMessage, exceptionMessage, Splitter, stringHeader } from '../../src/eventstream/index.ts'
 import { chunk, type Heard } from '../kit/conversing.ts'
 import { startProxy } from '../kit/proxy.ts'
-import type { Talker } from '../kit/talker.ts'
+import { opening, Talker } from '../kit/talker.ts'
 import { clientClose, clientFrame, clientText } from '../kit/websocket.ts'
-import { bedrock, conversation, leave, outcome, talker, wrapped } from './conversation.ts'
+import { AUTH, bedrock, conversation, leave, outcome, proxy, talker, wrapped } from './conversation.ts'
 
 describe('a conversation that Bedrock ends', () => {
   for (const [type, code] of [
@@ -131,6 +131,20 @@ describe('a client that vanishes', () => {
     await heard.over
     assert.deepEqual(await line, { status: 499, error: 'CLIENT_GONE', failed: 'client' })
   })
+
+  for (const [what, said] of [['', ''], [', having said something already', clientText('{"at":0}').toString('latin1')]] as const) {
+    test(`before Bedrock has answered, by the end of its half${what}: no WebSocket is opened for it`, { timeout: 30_000 }, async () => {
+      bedrock.converse = () => undefined
+      const came = bedrock.nextHeard()
+      const line = outcome()
+      const client = new Talker(proxy.port, Buffer.from(opening([AUTH]) + said, 'latin1'))
+      const heard = await came
+      client.socket.end()
+      await Promise.all([heard.over, client.over])
+      assert.equal(client.head, undefined)
+      assert.deepEqual(await line, { status: 499, error: 'CLIENT_GONE', failed: 'client' })
+    })
+  }
 
   test('without a word is found by pings, however much Bedrock says', async () => {
     const quick = await startProxy(bedrock, { BIDIRECTIONAL__PING_INTERVAL: '100ms' })

@@ -73,6 +73,19 @@ describe('a conversation on a WebSocket', () => {
     await leave(client)
   })
 
+  test('a client that has said goodbye is asked for no sign of life', async () => {
+    const quick = await startProxy(bedrock, { BIDIRECTIONAL__PING_INTERVAL: '50ms' })
+    const { talker, heard } = await conversation(quick, false)
+    talker.close(1000)
+    assert.equal(await heard.ended, true)
+    await new Promise((resolve) => setTimeout(resolve, 500))
+    heard.say({ last: true })
+    heard.stream.end()
+    assert.deepEqual(await talker.heard(0), { last: true })
+    assert.deepEqual(await talker.closed(), [1000, ''])
+    await quick.stop()
+  })
+
   test('a client that closes hears what Bedrock still says, then its goodbye', async () => {
     const { talker, heard } = await conversation()
     const line = outcome()
@@ -249,30 +262,4 @@ conformance('websocket-handshake-frames', (folder) => {
       await line
     })
   }
-})
-
-describe('a conversation whose answer is late', () => {
-  test('is opened after three seconds, because Bedrock may wait for a first event; a refusal is then its last message', { timeout: 30_000 }, async () => {
-    bedrock.converse = async (heard) => {
-      const { refusal: [status, type] = [] } = await heard.event(0) as { refusal?: [number, string] }
-      if (status === undefined) await echo(heard)
-      else heard.refuse(status, type!, 'no')
-    }
-    const good = async () => {
-      const client = talker()
-      assert.equal(await client.status(), 101)
-      client.say({ first: true })
-      assert.deepEqual(await client.heard(0), { first: true })
-      await leave(client)
-    }
-    const bad = async (status: number, type: string, code: number) => {
-      const client = talker()
-      assert.equal(await client.status(), 101)
-      client.say({ refusal: [status, type] })
-      assert.deepEqual(await client.heard(0), { error: { type: type.replace(/^./, (letter) => letter.toLowerCase()), message: 'no' } })
-      assert.deepEqual(await client.closed(), [code, ''])
-      await client.over
-    }
-    await Promise.all([good(), bad(400, 'ValidationException', 1008), bad(429, 'ThrottlingException', 1013), bad(408, 'ModelTimeoutException', 4408), bad(500, 'InternalServerException', 1011)])
-  })
 })
