@@ -82,5 +82,7 @@ export function clientOf(login: Session['login'], caFile: string | undefined) {
 export function tokenOf({ idToken, accessToken }: SignedIn, kind: 'id' | 'access'): string {
   const token = kind === 'id' ? idToken : accessToken
   if (token !== undefined && endOf(token) !== undefined) return token
-  throw new SessionError(kind === 'id' ? 'the issuer gave no ID token this time: it needs access tokens, sso.token' : 'the access token of the issuer is no JWT: ask for a resource or an audience, or use the ID token')
+  throw new SessionError(kind === 'id'
+    ? 'the issuer gave no ID token this time: it needs access tokens, sso.token'
+    : 'the access token of the issuer is no JWT: ask for a resource or an audience, or use the ID token')
 }

@@ -61,11 +61,9 @@ async function askProxy(proxy: string, caFile: string | undefined): Promise<Logi
   if (status !== 200) throw new SessionError('nobody can log in there: it is no proxy of this kind, or it has no sso.issuer')
   const said = Object(parseJson(bytes)) as Readonly<Record<string, unknown>>
   const { issuer, client_id: clientId, scopes, token } = said
-  const isText = (value: unknown) => typeof value === 'string'
-  if (!isText(issuer) || !isText(clientId) || !Array.isArray(scopes) || !scopes.every(isText) || (token !== 'id' && token !== 'access') || ![said.resource, said.audience].every((one) => one === undefined || isText(one))) {
-    throw new SessionError('the proxy does not say how to log in')
-  }
-  return said as unknown as LoginFacts
+  const texts = [issuer, clientId, ...(Array.isArray(scopes) ? scopes : [undefined]), said.resource ?? '', said.audience ?? '']
+  if (texts.every((text) => typeof text === 'string') && (token === 'id' || token === 'access')) return said as unknown as LoginFacts
+  throw new SessionError('the proxy does not say how to log in')
 }
 
 /** The address of a proxy as it is kept: it stands in lines of shell, in quotes. */

@@ -43,6 +43,8 @@ interface Answer {
 
 interface Route {
   readonly methods: readonly string[]
+  /** The cookie that is of no more use when it fails. */
+  readonly uses?: 'session' | 'transaction'
   readonly run: (exchange: Exchange, cookie: string | undefined) => Promise<Answer>
 }
 
@@ -61,6 +63,8 @@ class Refused extends Error {
 }
 
 const CALLBACK = '/sign-in/callback'
+/** Anybody can lead a browser here with such an answer; the one that it waits for can still come. */
+const FORGED: ReadonlySet<string> = new Set<SsoErrorCode>(['SSO_STATE_MISMATCH', 'SSO_CALLBACK_MALFORMED'])
 const SIGN_IN_MS = 600_000
 /** Each waits for the issuer, and strangers can begin any number. */
 const MAX_WAITING = 100
@@ -83,9 +87,9 @@ export class SignIn {
     this.#cookies = new SealedCookies(options.cookieSecret?.reveal(), options.redirectUrl.startsWith('https:'))
     this.#base = options.redirectUrl.slice(0, -CALLBACK.length)
     this.#routes = new Map<string, Route>([
-      ['/', { methods: ['GET', 'HEAD'], run: (_, cookie) => this.#home(cookie) }],
+      ['/', { methods: ['GET', 'HEAD'], uses: 'session', run: (_, cookie) => this.#home(cookie) }],
       ['/sign-in', { methods: ['GET'], run: () => this.#begin() }],
-      [CALLBACK, { methods: ['GET'], run: (exchange, cookie) => this.#finish(exchange, cookie) }],
+      [CALLBACK, { methods: ['GET'], uses: 'transaction', run: (exchange, cookie) => this.#finish(exchange, cookie) }],
       ['/sign-out', { methods: ['POST'], run: () => Promise.resolve(this.#end()) }],
     ])
   }
@@ -98,28 +102,29 @@ export class SignIn {
     // A form of another site can end nothing here.
     const foreign = exchange.method === 'POST' && (fields?.get('sec-fetch-site') ?? 'same-origin') !== 'same-origin'
     if (foreign) refuse(exchange, 'UNKNOWN_OPERATION', this.#sources)
-    else if (fields !== undefined) void this.#answer(exchange, () => route.run(exchange, fields.get('cookie')))
+    else if (fields !== undefined) void this.#answer(exchange, route, fields.get('cookie'))
     return true
   }
 
-  async #answer(exchange: Exchange, run: () => Promise<Answer>): Promise<void> {
+  async #answer(exchange: Exchange, route: Route, cookie: string | undefined): Promise<void> {
     this.#waiting++
-    const { status, fields, content } = await this.#guarded(exchange, run)
+    const { status, fields, content } = await this.#guarded(exchange, route, cookie)
     this.#waiting--
     if (exchange.gone) return
     const body = Buffer.from(content?.text ?? '')
     exchange.answer(status, ['Content-Type', 'text/html; charset=utf-8', 'Content-Length', String(body.length), 'Content-Security-Policy', PAGE_POLICY, ...SECURITY, ...fields], body)
   }
 
-  /** Whatever goes wrong becomes a page that says so, a line in the log that says why, and the end of what was begun. */
-  async #guarded({ id, source }: Exchange, run: () => Promise<Answer>): Promise<Answer> {
+  /** Whatever goes wrong becomes a page that says so, and a line in the log that says why. */
+  async #guarded(exchange: Exchange, { run, uses }: Route, cookie: string | undefined): Promise<Answer> {
     try {
       if (this.#waiting > MAX_WAITING) throw new Refused(503, 'SIGN_IN_BUSY', 'Too many people are signing in; try again in a moment.')
-      return await run()
+      return await run(exchange, cookie)
     } catch (error) {
       const { status, code, message, detail } = error instanceof Refused ? error : failure(error)
-      this.#sources.log[status === 500 ? 'error' : 'warn']('sign-in refused', { request_id: id, source, error: code, detail })
-      return { status, fields: [...this.#cookies.clear('transaction'), ...this.#cookies.clear('session')], content: refused({ base: this.#base }, message) }
+      this.#sources.log[status === 500 ? 'error' : 'warn']('sign-in refused', { request_id: exchange.id, source: exchange.source, error: code, detail })
+      const over = uses !== undefined && status < 500 && !FORGED.has(code)
+      return { status, fields: over ? this.#cookies.clear(uses) : [], content: refused({ base: this.#base }, message) }
     }
   }
 
