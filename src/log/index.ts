@@ -40,7 +40,9 @@ export function createLog({ level, format, nowMs, write }: LogOptions): Adjustab
 const MAX_VALUE_LENGTH = 1024
 
 function jsonLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {
-  return `${oneLine(JSON.stringify({ time, level, msg, ...shortened(fields) }))}\n`
+  // Put before the fields as text: to make one object of all would cost more than the rest of the line.
+  const rest = JSON.stringify(shortened(fields)).slice(1)
+  return `${oneLine(`{"time":"${time}","level":"${level}","msg":${JSON.stringify(msg)}${rest === '}' ? '' : ','}${rest}`)}\n`
 }
 
 function textLine(time: string, level: LogLevel, msg: string, fields: LogFields): string {

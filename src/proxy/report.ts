@@ -60,8 +60,7 @@ export function report(exchange: Exchange, { log, audit, observe }: Witnesses, s
   observe(call)
   // A call that was refused because it could not be written down would only crowd out those that can be.
   if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
-  const { time, groups, model, ...rest } = call
-  const line = { ...rest, subject: model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
+  const line = { ...call, time: undefined, groups: undefined, model: undefined, subject: call.model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
   if (call.error === 'INTERNAL') log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
   else log.info('request', line)
 }

@@ -26,10 +26,17 @@ const BYTES_PER_TOKEN = 4
  * @param reserveTokens - For an answer whose length the body does not limit.
  */
 export function estimateTokens(bodyBytes: number, members: Members | undefined, reserveTokens: number): Estimate {
-  const lengths = [...LENGTHS].flatMap(([name, inner]) => (members?.get(name) ?? []).map((value) => (inner === undefined ? value : memberOf(value, inner))))
-  const known = lengths.filter((length): length is number => Number.isInteger(length) && (length as number) >= 0 && (length as number) <= MAX_LENGTH)
-  return { input: Math.ceil(bodyBytes / BYTES_PER_TOKEN), output: known.length === 0 ? reserveTokens : Math.max(...known) }
+  let most = -1
+  for (const [name, values] of members ?? []) {
+    if (!LENGTHS.has(name)) continue
+    const inner = LENGTHS.get(name)
+    for (const value of values) most = Math.max(most, lengthIn(inner === undefined ? value : memberOf(value, inner)))
+  }
+  return { input: Math.ceil(bodyBytes / BYTES_PER_TOKEN), output: most < 0 ? reserveTokens : most }
 }
+
+/** Below zero where it is none. */
+const lengthIn = (value: unknown): number => (Number.isInteger(value) && (value as number) <= MAX_LENGTH ? value as number : -1)
 
 function memberOf(value: unknown, name: string): unknown {
   return typeof value === 'object' && value !== null ? new Map(Object.entries(value)).get(name) : undefined

@@ -21,7 +21,7 @@ export interface PriceRow {
 
 /** The prices of all models, in their order: the first row that names a model counts. */
 export class Prices {
-  readonly #rows: readonly { readonly models: ModelPatterns; readonly rates: Readonly<Record<keyof Tokens, bigint>> }[]
+  readonly #rows: readonly { readonly models: ModelPatterns; readonly rates: Readonly<Record<keyof Tokens, number>> }[]
 
   constructor(rows: readonly PriceRow[]) {
     this.#rows = rows.map(({ models, input, output, cache_read = input, cache_write = input }) => ({
@@ -38,15 +38,14 @@ export class Prices {
   microUsd(model: Model, tokens: Tokens): number | undefined {
     const rates = this.#rows.find(({ models }) => models.name(model))?.rates
     if (rates === undefined) return undefined
-    const exact = COUNTERS.reduce((sum, counter) => sum + BigInt(tokens[counter]) * rates[counter], 0n)
-    return Number((exact + MICRO - 1n) / MICRO)
+    const sum = tokens.input * rates.input + tokens.output * rates.output + tokens.cacheRead * rates.cacheRead + tokens.cacheWrite * rates.cacheWrite
+    const rest = sum % MICRO
+    return (sum - rest) / MICRO + Math.sign(rest)
   }
 }
 
-const COUNTERS = ['input', 'output', 'cacheRead', 'cacheWrite'] as const
-
 /** Parts of a rate in one micro-dollar. */
-const MICRO = 1_000_000n
+const MICRO = 1_000_000
 
-/** Of one token, in millionths of a micro-dollar: exact, where a double is not. */
-const rate = (usdPerMillion: number): bigint => BigInt(Math.round(usdPerMillion * 1e6))
+/** Of one token, in millionths of a micro-dollar: whole numbers, so that a sum is exact up to 9007 dollars. */
+const rate = (usdPerMillion: number): number => Math.round(usdPerMillion * 1e6)

@@ -16,6 +16,9 @@ const COUNT_FIELDS: ReadonlyMap<string, keyof Tokens> = new Map([
   ['x-amzn-bedrock-cache-write-input-token-count', 'cacheWrite'],
 ])
 
+/** Of the names that are looked for: most others need not be read. */
+const LENGTHS = new Set(['content-type', ...COUNT_FIELDS.keys()].map(({ length }) => length))
+
 /**
  * Watches an answer of a model as it passes, and says at its end what it took. It neither changes nor keeps the bytes, and never
  * throws: where it cannot follow any more it stops, and what was seen until then counts.
@@ -39,6 +42,7 @@ export class UsageTap {
     let type = ''
     let counted = false
     for (let i = 0; i < fields.length; i += 2) {
+      if (!LENGTHS.has(fields[i]!.length)) continue
       const name = fields[i]!.toLowerCase()
       const counter = COUNT_FIELDS.get(name)
       if (counter !== undefined) {
