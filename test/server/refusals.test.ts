@@ -101,7 +101,7 @@ const ROWS: readonly Row[] = [
   row(404, 'UnknownOperationException')('an empty id', withTarget('/model//invoke')),
   row(404, 'UnknownOperationException')('P12 a slash behind the operation', withTarget('/model/{model}/invoke/')),
   bad('P12 the operation twice', withTarget('/model/{model}/invoke/invoke')),
-  row(404, 'UnknownOperationException')('P10 the operation in the query', withTarget('/?x=/model/{model}/invoke')),
+  row(405, 'UnknownOperationException')('P10 the operation in the query', withTarget('/?x=/model/{model}/invoke')),
   row(404, 'UnknownOperationException')('P12 the operation in capitals', withTarget('/model/{model}/INVOKE')),
 
   method('TRACE', withTarget('/model/{model}/invoke', 'TRACE')),
