@@ -8,6 +8,9 @@ import { readSetup, type Setup } from './setup.ts'
 import { mint } from './token.ts'
 
 const MODEL = 'anthropic.claude-3-haiku-20240307-v1:0'
+const TALKING_MODEL = 'amazon.nova-2-sonic-v1:0'
+/** Of the line that is pasted, into a Node of its own: nothing in this program may make one. */
+const CLIENT = 'WebSocket'
 const TOKEN_LIFETIME_S = 3600
 
 /** Keys that no AWS account has: both sides of the demo make them up together. */
@@ -76,6 +79,13 @@ ${call('invoke-with-response-stream', "-N -H 'Accept: text/event-stream' ")}
 The same in the frames that the AWS SDKs read:
 
 ${call('invoke-with-response-stream', '-N --output - ')}
+
+A conversation on a WebSocket, with Node 22 or later:
+
+node -e '
+  const socket = new ${CLIENT}("${url.replace('http', 'ws')}/model/${TALKING_MODEL}/invoke-with-bidirectional-stream", ["bedrock", "bearer." + process.env.TOKEN])
+  socket.onopen = () => socket.send(JSON.stringify({ event: { textInput: { content: "Hello" } } }))
+  socket.onmessage = ({ data }) => { console.log(data); if (data.includes("END_TURN")) socket.close() }'
 
 Without a token:
 

@@ -13,7 +13,7 @@ export interface ConversationOptions {
 }
 
 /**
- * Plays InvokeModelWithBidirectionalStream with the events of Nova Sonic: to each text of the client it says all its words.
+ * Plays InvokeModelWithBidirectionalStream with the events of Nova Sonic: to each text of the user it says all its words.
  * The signature of the request and of every event is checked; a stream in which one does not fit is reset.
  */
 export async function converse(stream: ServerHttp2Stream, headers: IncomingHttpHeaders, raw: readonly string[], options: ConversationOptions): Promise<void> {
@@ -22,10 +22,12 @@ export async function converse(stream: ServerHttp2Stream, headers: IncomingHttpH
   const say = (name: string, content: object) => stream.write(chunk({ event: { [name]: content } }))
   say('completionStart', { sessionId: 'demo' })
   const splitter = new Splitter()
+  let instructions: string | undefined
   for await (const bytes of stream) {
     for (const frame of splitter.push(bytes as Buffer)) {
-      const text = textOf(chain.opened(frame))
-      if (text === undefined) continue
+      const { contentStart, textInput } = eventIn(chain.opened(frame))
+      if (contentStart?.role === 'SYSTEM') instructions = contentStart.contentName
+      if (textInput === undefined || (instructions !== undefined && textInput.contentName === instructions)) continue
       say('contentStart', { type: 'TEXT', role: 'ASSISTANT' })
       for (const content of options.words) {
         say('textOutput', { content, role: 'ASSISTANT' })
@@ -70,11 +72,16 @@ class Chain {
 
 const chunk = (event: object): Buffer => encodeMessage(eventMessage('chunk', Buffer.from(JSON.stringify({ bytes: Buffer.from(JSON.stringify(event)).toString('base64') }))))
 
-/** What a text event of the client says; undefined for all other events. */
-function textOf(message: Buffer): string | undefined {
-  if (message.length === 0) return undefined
+/** What counts here of an event of the client. */
+interface Heard {
+  readonly contentStart?: { readonly role?: string; readonly contentName?: string }
+  readonly textInput?: { readonly contentName?: string }
+}
+
+function eventIn(message: Buffer): Heard {
+  if (message.length === 0) return {}
   const [frame] = new Splitter().push(message)
   const { bytes = '' } = JSON.parse(frame!.payload.toString()) as { bytes?: string }
-  const { event } = JSON.parse(Buffer.from(bytes, 'base64').toString()) as { event?: { textInput?: { content?: string } } }
-  return event?.textInput?.content
+  const { event } = JSON.parse(Buffer.from(bytes, 'base64').toString()) as { event?: Heard }
+  return event ?? {}
 }

@@ -10,6 +10,8 @@ const ROOT = join(import.meta.dirname, '..', '..')
 const LAST_LINE = 'Ctrl-C ends it.'
 /** The node of this run, and nothing else of this environment; coverage is named, as Node hands it down by itself. */
 const ENV = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), HOME: process.env.HOME, NODE_V8_COVERAGE: undefined }
+/** Before 22 its WebSocket is there only for those who ask. */
+const NODE_OPTIONS = globalThis.WebSocket === undefined ? '--experimental-websocket' : undefined
 
 /** What each line that the demo prints for pasting must bring, in the order of printing. */
 const EXPECTED: readonly [status: number, body: RegExp][] = [
@@ -54,9 +56,13 @@ describe('the demo, started and used as the README says', { timeout: 120_000 }, 
     const blocks = printed.split('\n\n')
     const token = blocks.find((block) => block.startsWith('export TOKEN='))
     const calls = blocks.filter((block) => block.startsWith('curl '))
-    const outcomes = await Promise.all(calls.map((call) => paste(`${token}\n${call}`)))
+    const talk = blocks.filter((block) => block.startsWith('node '))
+    const [talked, ...outcomes] = await Promise.all([...talk, ...calls].map((call) => paste(`${token}\n${call}`)))
     assert.deepEqual(outcomes.map(({ status }) => status), EXPECTED.map(([status]) => status))
     for (const [i, { body }] of outcomes.entries()) assert.match(body, EXPECTED[i]![1])
+    const events = talked!.body.trimEnd().split('\n').map((line) => (JSON.parse(line) as { event: Record<string, { content?: string }> }).event)
+    assert.match(events.map(({ textOutput }) => textOutput?.content ?? '').join(''), /^This is not a model\..*account\.$/)
+    assert.deepEqual([Object.keys(events[0]!), Object.keys(events.at(-1)!)], [['completionStart'], ['contentEnd']])
   })
 
   test('Ctrl-C ends it', async () => {
@@ -67,7 +73,7 @@ describe('the demo, started and used as the README says', { timeout: 120_000 }, 
   })
 
   async function paste(lines: string): Promise<{ status: number; body: string }> {
-    const shell = spawn('sh', ['-c', lines], { env: { ...ENV, CURL_HOME: folder }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const shell = spawn('sh', ['-c', lines], { env: { ...ENV, NODE_OPTIONS, CURL_HOME: folder }, stdio: ['ignore', 'pipe', 'pipe'] })
     let body = ''
     let said = ''
     shell.stdout!.on('data', (chunk: Buffer) => { body += chunk.toString('latin1') })

@@ -12,10 +12,13 @@ after(() => standIn.close())
 interface Said { readonly event: Readonly<Record<string, { readonly content?: string }>> }
 
 for (const protocol of PROTOCOLS) {
-  test(`the stand-in answers each text of a conversation, over ${protocol}`, async () => {
+  test(`the stand-in answers each text of the user in a conversation, over ${protocol}`, async () => {
     const proxy = await startProxy(standIn)
     const speaker = new Speaker(protocol, proxy.port)
     speaker.say({ event: { sessionStart: {} } })
+    const instructions = { contentName: 'instructions' }
+    speaker.say({ event: { contentStart: { ...instructions, role: 'SYSTEM' } } })
+    speaker.say({ event: { textInput: { ...instructions, content: 'Be brief.' } } })
     for (const content of ['Hello', 'Hello again']) speaker.say({ event: { textInput: { content } } })
     speaker.end(LAST())
     assert.equal(await speaker.status, 200)
