@@ -2,7 +2,7 @@ import { createSecretKey } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { AuditError, type Finding, readHead, USAGE_KEYS, type UsageKey, type UsageRow, usage, verify } from '../audit/index.ts'
-import type { Command, Terminal } from './command.ts'
+import { type Command, printable, type Terminal } from './command.ts'
 
 const OPTIONS = {
   head: { type: 'string' }, key_file: { type: 'string' }, by: { type: 'string', default: 'user' }, json: { type: 'boolean' }, csv: { type: 'boolean' },
@@ -83,9 +83,8 @@ function asTable(rows: readonly UsageRow[]): string {
   return table.map((cells) => `${cells.map((cell, i) => (isNumber(i) ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!))).join('  ').trimEnd()}\n`).join('')
 }
 
-/** The names of the columns, then the rows. Control characters, which a model's name can hold, do not reach a terminal. */
+/** The names of the columns, then the rows. */
 function cellsOf(rows: readonly UsageRow[]): string[][] {
   if (rows[0] === undefined) return []
-  const printable = (value: string | number) => String(value).replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]/g, '\ufffd')
-  return [Object.keys(rows[0]), ...rows.map((row) => Object.values(row).map(printable))]
+  return [Object.keys(rows[0]), ...rows.map((row) => Object.values(row).map((value) => printable(String(value))))]
 }

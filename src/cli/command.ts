@@ -28,3 +28,6 @@ export interface Command {
 
 /** sysexits.h EX_CONFIG: systemd does not restart for it where the unit says so. */
 export const EXIT_CONFIG = 78
+
+/** A text that strangers chose as it may go to a terminal: nothing in it steers one, or passes for another. */
+export const printable = (text: string): string => text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd')

@@ -3,7 +3,7 @@ import type { Asker } from '../asker/index.ts'
 import { type Model, parseModel } from '../model/index.ts'
 import { OPERATIONS } from '../proxy/index.ts'
 import { askerOf } from './asker.ts'
-import { type Command, EXIT_CONFIG } from './command.ts'
+import { type Command, EXIT_CONFIG, printable } from './command.ts'
 import { readSetup } from './setup.ts'
 
 const OPTIONS = {
@@ -36,7 +36,7 @@ export const explain: Command = {
 }
 
 function described({ user, issuer, groups }: Asker): string {
-  return `  ${user}${issuer === '' ? '' : ` of ${issuer}`}, ${groups.length === 0 ? 'in no group' : `in ${groups.join(', ')}`}`
+  return printable(`  ${user}${issuer === '' ? '' : ` of ${issuer}`}, ${groups.length === 0 ? 'in no group' : `in ${groups.join(', ')}`}`)
 }
 
 function told({ id, names, geography, type }: Model): string {

@@ -103,6 +103,8 @@ function checkFraming(values: ReadonlyMap<string, string>, version: string): voi
   if (encoding !== undefined && (version !== '1.1' || encoding.toLowerCase() !== 'chunked')) {
     throw new HttpError('HTTP_BAD_FRAMING', 'transfer-encoding can only be "chunked", on HTTP/1.1')
   }
+  // A body that is packed hides its model and its length from us, and AWS might unpack it.
+  if ((values.get('content-encoding') ?? 'identity').toLowerCase() !== 'identity') throw new HttpError('HTTP_BODY_ENCODED', 'the body is encoded')
   const length = values.get('content-length')
   if (length !== undefined && !/^\d{1,15}$/.test(length)) throw new HttpError('HTTP_BAD_FRAMING', 'content-length is not a number')
 }

@@ -108,6 +108,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   HTTP_BAD_QUERY: validation('The query string is malformed.'),
   HTTP_BAD_HOST: validation('The Host header is missing or malformed.'),
   HTTP_BAD_FRAMING: validation('The length of the body cannot be told for certain.'),
+  HTTP_BODY_ENCODED: { ...validation('A request body can have no content encoding.'), status: 415 },
   HTTP_BAD_HEADER: validation('A header holds a character that it cannot.'),
   HTTP_DUPLICATE_HEADER: validation('A header that can be given once is given twice.'),
   HTTP_CONNECTION_NAMES: validation('The Connection header names a header that it cannot.'),

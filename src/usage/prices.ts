@@ -1,4 +1,4 @@
-import { type Model, ModelPatterns } from '../model/index.ts'
+import { type Model, ModelPatterns, UNNAMED } from '../model/index.ts'
 
 /** Tokens of a call, counted apart because they are priced apart. */
 export interface Tokens {
@@ -21,7 +21,7 @@ export interface PriceRow {
 
 /** The prices of all models, in their order: the first row that names a model counts. */
 export class Prices {
-  readonly #rows: readonly { readonly models: ModelPatterns; readonly rates: Readonly<Record<keyof Tokens, number>> }[]
+  readonly #rows: readonly { readonly models: ModelPatterns; readonly rates: Tokens }[]
 
   constructor(rows: readonly PriceRow[]) {
     this.#rows = rows.map(({ models, input, output, cache_read = input, cache_write = input }) => ({
@@ -32,16 +32,21 @@ export class Prices {
 
   /**
    * What tokens cost, in whole millionths of a US dollar, rounded up once: whole numbers add up without drift, and no call is free.
+   * Of a request in which we can read no model it is what the dearest model would cost: to hide it must not pay.
    *
    * @returns `undefined` where no row names the model: then nobody knows.
    */
   microUsd(model: Model, tokens: Tokens): number | undefined {
+    if (model === UNNAMED && this.#rows.length > 0) return Math.max(...this.#rows.map(({ rates }) => costOf(tokens, rates)))
     const rates = this.#rows.find(({ models }) => models.name(model))?.rates
-    if (rates === undefined) return undefined
-    const sum = tokens.input * rates.input + tokens.output * rates.output + tokens.cacheRead * rates.cacheRead + tokens.cacheWrite * rates.cacheWrite
-    const rest = sum % MICRO
-    return (sum - rest) / MICRO + Math.sign(rest)
+    return rates && costOf(tokens, rates)
   }
+}
+
+function costOf({ input, output, cacheRead, cacheWrite }: Tokens, rates: Tokens): number {
+  const sum = input * rates.input + output * rates.output + cacheRead * rates.cacheRead + cacheWrite * rates.cacheWrite
+  const rest = sum % MICRO
+  return (sum - rest) / MICRO + Math.sign(rest)
 }
 
 /** Parts of a rate in one micro-dollar. */

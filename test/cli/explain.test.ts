@@ -67,6 +67,11 @@ test('explain reads who asks from a token, whether it is still good or not', asy
   }
 })
 
+test('explain says nothing of a token that steers a terminal', async () => {
+  const { stdout } = await explained(['--token', token({ sub: 'carol', groups: ['a\u001b[2J\u009b\u202eb'] }), '--operation', 'InvokeModel'])
+  assert.equal(stdout[1], '  carol, in a\ufffd[2J\ufffd\ufffdb')
+})
+
 test('explain follows policy.default, and allows everything without rules', async () => {
   const args = ['--user', 'bob', '--operation', 'InvokeModel', '--model', OPUS]
   assert.equal((await explained(args, `policy.default = "allow"\n${RULES}`)).stdout[0], 'allowed by default')

@@ -51,6 +51,12 @@ test('requestFields() takes a request of HTTP/1.0 without a Host', () => {
   assert.equal(requestFields([], '1.0').get('host'), undefined)
 })
 
+test('requestFields() refuses a body that is encoded', () => {
+  for (const value of ['gzip', 'br', 'identity, gzip', '']) refused('HTTP_BODY_ENCODED', [...HOST, 'Content-Encoding', value])
+  refused('HTTP_BODY_ENCODED', [...HOST, 'Content-Encoding', 'identity', 'Content-Encoding', 'gzip'])
+  assert.equal(requestFields([...HOST, 'Content-Encoding', 'Identity'], '1.1').get('content-encoding'), 'Identity')
+})
+
 test('requestFields() refuses versions of HTTP that nobody speaks', () => {
   for (const version of ['0.9', '1.2', '2.0', '']) refused('HTTP_BAD_VERSION', HOST, version)
 })

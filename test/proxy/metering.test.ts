@@ -6,6 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 import type { Script } from '../kit/bedrock.ts'
 import { ask, type Protocol, PROTOCOLS } from '../kit/client.ts'
 import { ConfigFile } from '../kit/config.ts'
@@ -41,6 +42,20 @@ test('a stream that does not say what it used is charged what can be estimated: 
   assert.equal((await ask('HTTP/1.1', proxy.port, PATH, { headers, body })).status, 200)
   const { input_tokens: input, output_tokens: output, partial, error } = await line
   assert.deepEqual([input, output, partial, error], [Math.ceil(body.length / 4), 21, true, undefined])
+})
+
+test('a body that hides its model, or its length, is refused where it is packed, and dear where it is written in another way', async () => {
+  const proxy = await proxyWith(new ConfigFile({ pricing: [{ models: ['a.b'], input: 1, output: 1 }, { models: ['c.d'], input: 2, output: 2 }] }).env)
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"usage":{"input_tokens":1000000,"output_tokens":0}}')
+  const json = '{"model":"a.b"}'
+  const seen = bedrock.seen.length
+  const packed = await ask('HTTP/1.1', proxy.port, '/anthropic/v1/messages', { headers: { ...headers, 'content-encoding': 'gzip' }, body: gzipSync(json) })
+  assert.deepEqual([packed.status, packed.headers['x-amzn-errortype'], bedrock.seen.length], [415, 'ValidationException', seen])
+  for (const [body, usd] of [[json, 1], [Buffer.from(json, 'utf16le'), 2]] as const) {
+    const line = proxy.nextRequestLine()
+    assert.equal((await ask('HTTP/1.1', proxy.port, '/anthropic/v1/messages', { headers, body })).status, 200)
+    assert.equal((await line).cost_usd, usd)
+  }
 })
 
 /** Leaves amid the answer, once it has begun. */
