@@ -32,7 +32,7 @@ async function issuerWith(...keys: readonly SigningKey[]): Promise<Issuer> {
   return issuer
 }
 
-const ENVIRONMENT = { SERVER__PORT: '0', AWS__REGION: REGION, AWS__ENDPOINT: behind.url, AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY }
+const ENVIRONMENT = { SERVER__PORT: '0', ADMIN__PORT: '0', AWS__REGION: REGION, AWS__ENDPOINT: behind.url, AWS_ACCESS_KEY_ID: ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY: SECRET_ACCESS_KEY }
 
 async function programWith(environment: Readonly<Record<string, string>>): Promise<Program> {
   const program = await Program.start({ ...ENVIRONMENT, ...environment })

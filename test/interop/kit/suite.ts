@@ -48,7 +48,7 @@ function itSpeaks(client: Client): void {
     assert.ok(bedrock.of(outcome.model)[0]!.text().includes(TOOL.name))
   })
   test('sends 20 MB, and not a byte is changed', async () => {
-    const outcome = await succeed(client, { name: 'upload', prompt: randomBytes(10_000_000).toString('hex') })
+    const outcome = await inTurn(() => succeed(client, { name: 'upload', prompt: randomBytes(10_000_000).toString('hex') }))
     assert.ok(outcome.attempts[0]!.bytes > 20_000_000)
   })
 }
@@ -99,8 +99,9 @@ function itFails(client: Client, expectations: Expectations, rows: Row[]): void 
 }
 
 async function fail(client: Client, name: SituationName, situation: Situation, [error, tries, words]: Expected, rows: Row[]): Promise<void> {
-  const prompt = 'x'.repeat(situation.promptBytes ?? 5)
-  const outcome = await converse(client, { name, prompt, ...situation })
+  const { promptBytes } = situation
+  const ask = (prompt: string) => converse(client, { name, prompt, ...situation })
+  const outcome = await (promptBytes === undefined ? ask('Hello') : inTurn(() => ask('x'.repeat(promptBytes))))
   const { attempts, model } = outcome
   const shown = outcome.error === undefined ? { error: UNNOTICED, message: String(words) } : withoutTimes(client.show(outcome.error))
   rows.push({ client, name, shown, status: attempts[0]?.status, attempts: attempts.length })
@@ -114,6 +115,15 @@ async function fail(client: Client, name: SituationName, situation: Situation, [
   const reached = situation.reachesAws === true ? tries : 0
   await bedrock.reached(model, reached)
   assert.equal(bedrock.of(model).length, reached, 'requests that reached AWS')
+}
+
+let uploads: Promise<unknown> = Promise.resolve()
+
+/** Large uploads go one after another: all at once they would starve each other, and who sends nothing for two seconds is given up. */
+function inTurn<T>(work: () => Promise<T>): Promise<T> {
+  const turn = uploads.then(work)
+  uploads = turn.catch(() => undefined)
+  return turn
 }
 
 function withoutTimes({ error, message }: Shown): Shown {
