@@ -4,6 +4,7 @@ import { demo } from './demo.ts'
 import { doctor } from './doctor.ts'
 import type { Command, Terminal } from './command.ts'
 import { explain } from './explain.ts'
+import { health } from './health.ts'
 import { login } from './login.ts'
 import { openapi } from './openapi.ts'
 import { serveCommand } from './serve.ts'
@@ -15,6 +16,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['demo', demo],
   ['check', check],
   ['doctor', doctor],
+  ['health', health],
   ['login', login],
   ['token', token],
   ['explain', explain],
