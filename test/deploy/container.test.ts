@@ -16,9 +16,9 @@ test('the image is the binary and what it needs, for nobody in particular', () =
   const last = dockerfile.split(/^FROM /m).at(-1)!
   assert.match(last, /^scratch\nCOPY --from=build \/root-of-image \/\nUSER 65532:65532\n/)
   assert.match(last, /^ENTRYPOINT \["\/usr\/local\/bin\/bedrock-sso-proxy"\]\nCMD \["serve"\]$/m)
-  const [, flavour] = /npm run build (\S+)/.exec(dockerfile)!
+  const flavour = /npm run build (\S+)/.exec(dockerfile)![1]
   assert.ok(FLAVOURS.some(({ name }) => name === flavour))
-  for (const [, file] of dockerfile.matchAll(/^COPY (?!--)(\S+) /gm)) assert.ok(existsSync(join(FOLDER, '..', '..', file!)), file)
+  for (const [line, file] of dockerfile.matchAll(/^COPY (?!--)(\S+) /gm)) assert.ok(existsSync(join(FOLDER, '..', '..', file!)), line)
 })
 
 test('the folders of the image are those that the sealed binary may write', () => {
