@@ -4,10 +4,11 @@ import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { createServer as createHttpServer } from 'node:http'
-import { type ClientHttp2Stream, connect, createServer as createH2Server, type ServerHttp2Stream } from 'node:http2'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { connect, createServer as createH2Server, type ServerHttp2Stream } from 'node:http2'
+import { type AddressInfo, connect as connectTcp, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Duplex } from 'node:stream'
 import { setTimeout } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
 import { crc32 } from 'node:zlib'
@@ -28,7 +29,7 @@ const { values: options } = parseArgs({
 const sessions = Number(options.sessions)
 const perSecond = Number(options['per-second'])
 const each = Number(options.seconds) * perSecond
-const EVENT = message({ ':event-type': 'chunk', ':content-type': 'application/json', ':message-type': 'event' }, Buffer.from(JSON.stringify({ bytes: randomBytes(Number(options.bytes)).toString('base64') })))
+const EVENT = message({ ':event-type': 'chunk', ':content-type': 'application/json', ':message-type': 'event' }, Buffer.from(JSON.stringify({ bytes: Buffer.from(JSON.stringify('x'.repeat(Number(options.bytes) - 2))).toString('base64') })))
 /** As the AWS SDKs send it. */
 const SIGNED = signed(EVENT)
 
@@ -39,19 +40,25 @@ const secret = randomBytes(32).toString('base64url')
 const token = mint()
 const strips = spawnSync(options.node, ['-p', 'Boolean(process.features.typescript)'], { encoding: 'utf8' }).stdout.trim() === 'true'
 const setting: Setting = { folder, secret, upstreamPort: await standIn(), node: strips ? [options.node] : [options.node, '--import', 'tsx'], binary: options.binary, bare: true }
-const peer = await start('ours', setting, prepare('invoke', token))
+/** What goes in and what comes out for each event: a signed frame and a frame, or a text masked and a text. */
+const [TEXT, MASKED] = texts()
+const WAYS = { 'over h2c': { open: byHttp2, sent: SIGNED, heard: EVENT }, 'on WebSockets': { open: byWebSocket, sent: MASKED, heard: TEXT } }
+const PATH = '/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream'
 
-const open = await Promise.all(Array.from({ length: sessions }, talk))
-await Promise.all(open.map((session) => session.say(2 * perSecond)))
-const [before, rss] = [cpuMicros(peer), rssKib(peer)]
-const begun = performance.now()
-await Promise.all(open.map((session) => session.say(each)))
-const seconds = (performance.now() - begun) / 1000
-const cpu = cpuMicros(peer) - before
-const events = 2 * sessions * each
-console.log(`${sessions} sessions, ${(each / seconds).toFixed(1)} events a second each way of ${SIGNED.length} bytes in and ${EVENT.length} out`)
-console.log(`CPU ${(cpu / events).toFixed(1)} µs an event (both ways counted), ${(cpu / seconds / 10_000).toFixed(1)} % of a core; memory ${(rssKib(peer) / 1024).toFixed(0)} MB, ${((rssKib(peer) - rss) / 1024).toFixed(1)} MB more than before`)
-peer.child.kill('SIGKILL')
+for (const [name, way] of Object.entries(WAYS)) {
+  const peer = await start('ours', setting, prepare('invoke', token))
+  const talks = await Promise.all(Array.from({ length: sessions }, () => talk(peer.port, way)))
+  await Promise.all(talks.map((talk) => talk.say(2 * perSecond)))
+  const [before, rss] = [cpuMicros(peer), rssKib(peer)]
+  const begun = performance.now()
+  await Promise.all(talks.map((talk) => talk.say(each)))
+  const seconds = (performance.now() - begun) / 1000
+  const cpu = cpuMicros(peer) - before
+  const events = 2 * sessions * each
+  console.log(`${sessions} sessions ${name}, ${(each / seconds).toFixed(1)} events a second each way of ${way.sent.length} bytes in and ${way.heard.length} out`)
+  console.log(`CPU ${(cpu / events).toFixed(1)} µs an event (both ways counted), ${(cpu / seconds / 10_000).toFixed(1)} % of a core; memory ${(rssKib(peer) / 1024).toFixed(0)} MB, ${((rssKib(peer) - rss) / 1024).toFixed(1)} MB more than before`)
+  peer.child.kill('SIGKILL')
+}
 process.exit()
 
 interface Talk {
@@ -59,34 +66,53 @@ interface Talk {
   say(count: number): Promise<void>
 }
 
-async function talk(): Promise<Talk> {
-  const session = connect(`http://127.0.0.1:${peer.port}`)
-  const stream: ClientHttp2Stream = session.request({
-    ':method': 'POST', ':path': '/model/amazon.nova-sonic-v1%3A0/invoke-with-bidirectional-stream', authorization: `Bearer ${token}`, 'content-type': 'application/vnd.amazon.eventstream',
-  })
+type Way = (typeof WAYS)[keyof typeof WAYS]
+
+async function talk(port: number, { open, sent, heard: each }: Way): Promise<Talk> {
   let bytes = 0
-  let wanted = 0
+  let wanted = each.length
   let reached: () => void = () => undefined
+  const first = new Promise<void>((resolve) => { reached = resolve })
+  const stream = await open(port)
   stream.on('data', (chunk: Buffer) => {
     bytes += chunk.length
     if (bytes >= wanted) reached()
   })
-  stream.write(SIGNED)
-  await once(stream, 'response')
-  wanted = EVENT.length
-  if (bytes < wanted) await new Promise<void>((resolve) => { reached = resolve })
+  stream.write(sent)
+  await first
   return {
     async say(count) {
-      wanted += count * EVENT.length
+      wanted += count * each.length
       const heard = new Promise<void>((resolve) => { reached = resolve })
       const fromMs = performance.now() + Math.random() * 1000 / perSecond
-      for (let sent = 0; sent < count; sent++) {
-        await setTimeout(fromMs + sent * 1000 / perSecond - performance.now())
-        stream.write(SIGNED)
+      for (let at = 0; at < count; at++) {
+        await setTimeout(Math.max(0, fromMs + at * 1000 / perSecond - performance.now()))
+        stream.write(sent)
       }
       await heard
     },
   }
+}
+
+async function byHttp2(port: number): Promise<Duplex> {
+  return connect(`http://127.0.0.1:${port}`).request({ ':method': 'POST', ':path': PATH, authorization: `Bearer ${token}`, 'content-type': 'application/vnd.amazon.eventstream' })
+}
+
+async function byWebSocket(port: number): Promise<Duplex> {
+  const socket = connectTcp({ port, host: '127.0.0.1', noDelay: true })
+  const key = randomBytes(16).toString('base64')
+  socket.write(`GET ${PATH} HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer ${token}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: ${key}\r\n\r\n`)
+  const [head] = await once(socket, 'data') as [Buffer]
+  if (!head.toString('latin1').startsWith('HTTP/1.1 101 ')) throw new Error(head.toString('latin1'))
+  return socket
+}
+
+/** The model's event in EVENT as a server's frame, and as a client's (RFC 6455 §5.2). */
+function texts(): readonly [server: Buffer, client: Buffer] {
+  const text = Buffer.from((JSON.parse(EVENT.subarray(12 + EVENT.readUInt32BE(4), -4).toString()) as { bytes: string }).bytes, 'base64')
+  const key = randomBytes(4)
+  const head = (masked: number) => Buffer.of(0x81, masked | 126, text.length >> 8, text.length & 0xff)
+  return [Buffer.concat([head(0), text]), Buffer.concat([head(0x80), key, text.map((byte, at) => byte ^ key[at % 4]!)])]
 }
 
 /** Answers every frame with one of its own, and requests of HTTP/1.1 with nothing. */

@@ -1,21 +1,14 @@
 import assert from 'node:assert/strict'
-import { readFileSync } from 'node:fs'
 import { Agent } from 'node:https'
 import { after, describe, test } from 'node:test'
-import { setTimeout as pause } from 'node:timers/promises'
 import { BedrockRuntimeClient, type BedrockRuntimeClientConfig, InvokeModelWithBidirectionalStreamCommand } from '@aws-sdk/client-bedrock-runtime'
 import { NodeHttp2Handler, NodeHttpHandler } from '@smithy/node-http-handler'
+import { crowd } from './kit/crowd.ts'
 import type { Program } from './kit/program.ts'
 import { SessionStandIn, type Session } from './kit/session.ts'
 import { REGION } from './kit/signature.ts'
 import { TOKENS } from './kit/token.ts'
 import { bedrock as otherStandIn, certificate, freshProgram } from './kit/world.ts'
-
-/** How long the crowd talks: a minute is what a release is held to. */
-const CROWD_SECONDS = Number(process.env.INTEROP_SECONDS ?? 5)
-const CROWD = 50
-const PER_SECOND = 25
-const FILLER = 'x'.repeat(1000)
 
 const standIn = await SessionStandIn.start()
 const MODELS = { BIDIRECTIONAL__MODELS: 'amazon.nova-sonic-*,talk.*' }
@@ -87,7 +80,7 @@ const open = async (client: BedrockRuntimeClient, model: string, mouth: Mouth) =
 function echo(session: Session): void {
   session.accept()
   session.onEvent = (event) => session.say(event)
-  void session.ended.then(() => session.stream.end())
+  session.ended.then(() => session.stream.end(), () => undefined)
 }
 
 for (const transport of Object.keys(TRANSPORTS) as Transport[]) {
@@ -180,49 +173,47 @@ for (const transport of Object.keys(TRANSPORTS) as Transport[]) {
   })
 }
 
-test(`${CROWD} sessions, ${PER_SECOND} events a second of 1 KB each way for ${CROWD_SECONDS} s: nothing lost, reordered or doubled, memory flat`, { timeout: (CROWD_SECONDS + 120) * 1000 }, async () => {
-  const total = CROWD_SECONDS * PER_SECOND
-  let misplaced = 0
-  standIn.scripts.set('talk.crowd', (session) => {
-    session.accept()
-    let next = 0
-    session.onEvent = (event) => { if ((event as { at: number }).at !== next++) misplaced++ }
-    void paced(total, (at) => session.say({ at, FILLER })).then(() => session.ended).then((events) => {
-      if (events !== total) misplaced++
-      session.stream.end()
-    })
-  })
-  const rss: number[] = []
-  const watch = setInterval(() => rss.push(Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${plain.pid}/status`, 'utf8'))?.[1]) / 1024), 500)
-  const heard = await Promise.all(Array.from({ length: CROWD }, async () => {
-    const client = clientOf('h2c', IDENTITIES['session token'](TOKENS.good))
-    const mouth = new Mouth()
-    const talking = paced(total, (at) => mouth.say({ at, FILLER })).then(() => mouth.end())
-    const events = await open(client, 'talk.crowd', mouth)
-    let next = 0
-    for (let came = await events.next(); came.done !== true; came = await events.next()) {
-      if ((heardIn(came.value.chunk?.bytes) as { at: number }).at !== next++) misplaced++
-    }
-    await talking
+crowd('over h2c', standIn, plain, (model) => {
+  const client = clientOf('h2c', IDENTITIES['session token'](TOKENS.good))
+  const mouth = new Mouth()
+  async function* heard() {
+    const events = await open(client, model, mouth)
+    for (let came = await events.next(); came.done !== true; came = await events.next()) yield heardIn(came.value.chunk?.bytes)
     client.destroy()
-    return next
-  }))
-  clearInterval(watch)
-  assert.deepEqual(heard, Array.from({ length: CROWD }, () => total))
-  assert.equal(misplaced, 0)
-  const [third, most] = [rss[Math.floor(rss.length / 3)]!, Math.max(...rss.slice(Math.floor(rss.length / 3)))]
-  console.log(`memory of the program: ${third.toFixed(0)} MB after a third of the time, ${most.toFixed(0)} MB at most later`)
-  assert.ok(most - third < 60, `memory grew from ${third} to ${most} MB`)
+  }
+  return { say: (event) => mouth.say(event), end: () => mouth.end(), heard: heard() }
 })
 
-/** Calls `each` so often a second, never ahead of time. */
-async function paced(total: number, each: (at: number) => unknown): Promise<void> {
-  const beganMs = Date.now()
-  for (let at = 0; at < total;) {
-    const due = Math.min(total, Math.floor((Date.now() - beganMs) * PER_SECOND / 1000) + 1)
-    while (at < due) each(at++)
-    await pause(1000 / PER_SECOND)
-  }
+for (const transport of ['h2c', 'HTTP/1.1'] as const) {
+  test(`a program that is told to end lets a session finish, and ends one that does not, over ${transport}`, { timeout: 60_000 }, async () => {
+    const program = await freshProgram({ AWS__ENDPOINT: standIn.url, ...MODELS, SERVER__DRAIN_TIMEOUT: '5s' }, false)
+    const talks = await Promise.all(['finishes', 'stays'].map(async (name) => {
+      const model = `talk.${transport.replaceAll(/\W/g, '')}-${name}`
+      standIn.scripts.set(model, echo)
+      const client = clientOf(transport, IDENTITIES['session token'](TOKENS.good), program)
+      const mouth = new Mouth()
+      mouth.say('first')
+      const heard = await open(client, model, mouth)
+      assert.equal(heardIn((await heard.next()).value?.chunk?.bytes), 'first')
+      return { client, mouth, heard }
+    }))
+    program.terminate()
+    await program.line(({ msg }) => msg === 'draining')
+    for (const { mouth, heard } of talks) {
+      mouth.say('still here')
+      assert.equal(heardIn((await heard.next()).value?.chunk?.bytes), 'still here')
+    }
+    const [finishes, stays] = talks
+    finishes!.mouth.end()
+    assert.equal((await finishes!.heard.next()).done, true)
+    await assert.rejects(async () => stays!.heard.next(), { name: 'ServiceUnavailableException', message: 'The proxy is shutting down.' })
+    for (const { client, mouth } of talks) {
+      mouth.end()
+      client.destroy()
+    }
+    assert.equal((await program.line(({ msg }) => msg === 'stopped')).cut, 1)
+    await program.stop()
+  })
 }
 
 test('the stand-in found nothing wrong', () => assert.deepEqual(standIn.faults, []))

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, test } from 'node:test'
 import { EventStreamCodec } from '@smithy/eventstream-codec'
 import { browserContext, CHROMIUM } from './kit/chromium.ts'
+import { crowd } from './kit/crowd.ts'
 import { pageSockets } from './kit/page-socket.ts'
 import { SessionStandIn, type Session } from './kit/session.ts'
 import { browserTalker, type Talker, wsTalker } from './kit/talker.ts'
@@ -209,6 +210,22 @@ describe('what only ws can do', { timeout: 60_000 }, () => {
     assert.equal((await talker.closed).code, 1000)
   })
 
+  test('a program that is told to end lets a session finish', async () => {
+    const program = await freshProgram(SETUP, false)
+    const { talker, session } = await begin(CLIENTS['ws, with a header']!, program.url)
+    program.terminate()
+    await program.line(({ msg }) => msg === 'draining')
+    session.onEvent = (event) => session.say(event)
+    talker.say('still here')
+    assert.equal(await talker.heard(0), 'still here')
+    talker.close(1000)
+    assert.equal(await session.ended, 1)
+    session.stream.end()
+    assert.equal((await talker.closed).code, 1000)
+    assert.equal((await program.line(({ msg }) => msg === 'stopped')).cut, 0)
+    await program.stop()
+  })
+
   test('a program that ends says so: 1012', async () => {
     const { talker, session } = await begin(CLIENTS['ws, with a header']!, short.url)
     short.terminate()
@@ -217,3 +234,14 @@ describe('what only ws can do', { timeout: 60_000 }, () => {
     await assert.rejects(session.ended)
   })
 })
+
+crowd('on WebSockets', standIn, plain, (model) => {
+  const talker = CLIENTS['ws, with subprotocols']!(model, TOKENS.good)
+  async function* heard() {
+    for (let at = 0, event; (event = await talker.heard(at)) !== undefined; at++) yield event
+    assert.equal((await talker.closed).code, 1000)
+  }
+  return { say: (event) => void talker.opened.then(() => talker.say(event)), end: () => void talker.opened.then(() => talker.close(1000)), heard: heard() }
+})
+
+test('the stand-in found nothing wrong', () => assert.deepEqual(standIn.faults, []))
