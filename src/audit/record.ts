@@ -16,6 +16,8 @@ export interface CallRecord {
   readonly model?: string | undefined
   /** The inference profile that was called in its place. */
   readonly profile?: string | undefined
+  /** Which of several upstreams served it, or was the last to be tried. */
+  readonly upstream?: string | undefined
   /** What the client got, or was to get. */
   readonly status?: number | undefined
   /** Who could have done better; absent where nothing failed. */

@@ -34,6 +34,14 @@ export function rolesOf({ aws: { assume_role: role }, jwt }: Config): readonly R
   }]))
 }
 
+/** The role of an upstream: for everybody, and called as `aws.assume_role` says. */
+export function roleOf({ aws: { assume_role: role } }: Config, roleArn: string): RoleRule {
+  return {
+    askers: new Askers({}, []), roleArn, sessionName: parsed(role.session_name), sourceIdentity: identityOf(role.source_identity),
+    tags: new Map([...role.tags].map(([key, text]) => [key, parsed(text)])), durationS: role.duration / 1000, externalId: role.external_id,
+  }
+}
+
 const issuerNames = (jwt: Config['jwt']): readonly (string | undefined)[] => issuersOf(jwt).map(([, { issuer }]) => issuer)
 
 /** The configuration holds nothing that is no template. */

@@ -1,4 +1,4 @@
-import { CredentialsError } from '../credentials/index.ts'
+import { CredentialsError, type HostCredentials } from '../credentials/index.ts'
 import { Authenticator, httpGet } from '../identity/index.ts'
 import { createLog } from '../log/index.ts'
 import { SsoError } from '../sso/index.ts'
@@ -10,6 +10,7 @@ import { fail, type Finding, ok, warn } from './finding.ts'
 import { after } from './running.ts'
 import type { Setup } from './setup.ts'
 import { clientOfPages } from './sso.ts'
+import { KEY_ONLY } from './upstreams.ts'
 
 /** No look takes longer, whatever the configuration allows. */
 const MAX_CONNECT_MS = 5000
@@ -21,11 +22,11 @@ export async function checkup(setup: Setup, env: Terminal['env'], about: About):
   const timeouts = { ...aws.timeouts, connect: Math.min(aws.timeouts.connect, MAX_CONNECT_MS), first_byte: MAX_CONNECT_MS }
   const way = wayToAws({ ...setup, config: { ...setup.config, aws: { ...aws, timeouts } } }, env, SILENT)
   const looks: readonly (readonly [subject: string, look: Promise<readonly Finding[]>])[] = [
-    ['AWS credentials', credentials(way)],
+    ...[...new Set(way.all.map((one) => one.credentials))].map((source) => ['AWS credentials', credentials(source)] as const),
     ['issuers', issuers(setup)],
     ['sign-in', signIn(setup)],
-    ...Object.entries(way.endpoints).map(([service, endpoint]) => {
-      const subject = `Bedrock ${service}, ${endpoint.host}`
+    ...way.all.flatMap(({ name, endpoints }) => Object.entries(endpoints).map(([service, endpoint]) => [name, service, endpoint] as const)).map(([name, service, endpoint]) => {
+      const subject = `Bedrock ${service}${name === undefined ? '' : ` of ${name}`}, ${endpoint.host}`
       return [subject, road(subject, endpoint, way.client, aws.proxy_url !== undefined && !isNear(endpoint.hostname))] as const
     }),
     ['clock', clock(way)],
@@ -48,7 +49,8 @@ async function within<T>(work: Promise<T>, late: T): Promise<T> {
   }
 }
 
-async function credentials({ credentials: source }: WayToAws): Promise<readonly Finding[]> {
+async function credentials(source: HostCredentials): Promise<readonly Finding[]> {
+  if (source === KEY_ONLY) return [ok('AWS credentials: a Bedrock API key')]
   try {
     const { expiresMs = Infinity } = await source.get()
     const what = `AWS credentials: from the ${source.name}, ${expiresMs === Infinity ? 'which do not expire' : `good until ${new Date(expiresMs).toISOString()}`}`

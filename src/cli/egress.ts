@@ -1,10 +1,9 @@
 import type { Config } from '../config/index.ts'
 import { credentialPlaces, rolePlace } from '../credentials/index.ts'
 import { egressProxy, isNear, type Place, placeOf } from '../upstream/index.ts'
-import { rolesOf } from './appearance.ts'
-import { credentialSight, endpointsOf } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { type ConfiguredIssuer, issuersOf } from './issuers.ts'
+import { upstreamPlans } from './upstreams.ts'
 
 /** A host the proxy can ever connect to, and what for. */
 export interface Egress {
@@ -15,9 +14,9 @@ export interface Egress {
 /** Every host and port that configuration and environment let the proxy connect to: the list for a firewall. */
 export function egress(config: Config, env: Terminal['env']): readonly Egress[] {
   const proxy = config.aws.proxy_url && placed(egressProxy(config.aws.proxy_url), 'egress proxy')
-  const bedrock = Object.entries(endpointsOf(config)).map(([service, endpoint]) => placed(endpoint, `Bedrock ${service}`))
-  const sight = credentialSight(config, env)
-  const places = [...credentialPlaces(sight), ...(rolesOf(config).length > 0 ? [rolePlace(sight)] : [])]
+  const plans = upstreamPlans(config, env)
+  const bedrock = plans.flatMap(({ endpoints }) => Object.entries(endpoints).map(([service, endpoint]) => placed(endpoint, `Bedrock ${service}`)))
+  const places = plans.flatMap(({ sight, roles }) => (sight === undefined ? [] : [...credentialPlaces(sight), ...(roles.length > 0 ? [rolePlace(sight)] : [])]))
   const credentials = places.map(({ purpose, url }) => placed(placeOf(url), purpose))
   const through = ({ host, purpose, near }: Placed): Egress => ({ host, purpose: proxy === undefined || near ? purpose : `${purpose} (through the egress proxy)` })
   return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...signInHosts(config)])
@@ -46,6 +45,6 @@ function signInHosts({ sso: { issuer, redirect_url: pages } }: Config): readonly
 
 function merge(hosts: readonly Egress[]): readonly Egress[] {
   const purposes = new Map<string, string[]>()
-  for (const { host, purpose } of hosts) purposes.set(host, [...(purposes.get(host) ?? []), purpose])
+  for (const { host, purpose } of hosts) purposes.set(host, [...new Set([...(purposes.get(host) ?? []), purpose])])
   return [...purposes].map(([host, listed]) => ({ host, purpose: listed.join(', ') }))
 }

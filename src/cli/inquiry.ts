@@ -2,13 +2,14 @@ import type { Described } from '../asker/index.ts'
 import { configuredEndpoint, CredentialsError, roleSessionOf } from '../credentials/index.ts'
 import { parseJson } from '../json/index.ts'
 import { parseModel } from '../model/index.ts'
-import { type Appearance, Appearances, askAws, type CallDependencies, Refusal, type Told } from '../proxy/index.ts'
+import { Appearances, askAws, type CallDependencies, Refusal, type Told, type Way } from '../proxy/index.ts'
 import { UpstreamError } from '../upstream/index.ts'
 import { appearanceRules, rolesOf } from './appearance.ts'
-import { credentialSight, type WayToAws } from './aws.ts'
+import type { WayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { fail, type Finding, ok, warn } from './finding.ts'
 import type { Setup } from './setup.ts'
+import { credentialSight } from './upstreams.ts'
 
 /** Whom and what to look at beyond the proxy itself. */
 export interface About {
@@ -20,13 +21,13 @@ type Looks = readonly (readonly [subject: string, look: Promise<readonly Finding
 
 /** What is asked of AWS with the credentials, to see what it makes of them. */
 export function inquiries(setup: Setup, env: Terminal['env'], way: WayToAws, { asker, models }: About): Looks {
-  const appearances = new Appearances(appearanceRules(setup.config), (caller) => way.roles.credentialsFor(caller))
-  const appearance = asker === undefined ? way : appearances.of(asker)
+  const appearances = new Appearances(appearanceRules(setup.config))
+  const theirs = asker && { credentials: way.roles.credentialsFor(asker), metadata: appearances.metadataFor(asker) }
   return [
-    ...(maySts(setup, env) ? [['AWS identity', identity(way)] as const] : []),
+    ...(way.apiKey === undefined && maySts(setup, env) ? [['AWS identity', identity(way)] as const] : []),
     ['Bedrock control', keys(way)],
     ...(asker === undefined ? [] : [['role of the user', role(setup, way, asker)] as const]),
-    ...[...new Set([...modelsNamed(setup), ...models])].map((id) => [`model ${id}`, dryRun(setup, { ...way, ...appearance }, asker, id, asker && appearances.profileFor(asker, parseModel(id)))] as const),
+    ...[...new Set([...modelsNamed(setup), ...models])].map((id) => [`model ${id}`, dryRun(setup, { ...way, ...theirs }, asker, id, asker && appearances.profileFor(asker, parseModel(id)))] as const),
   ]
 }
 
@@ -83,7 +84,7 @@ function modelsNamed({ config: { policy: { rules } } }: Setup): readonly string[
 }
 
 /** A Converse of nothing: AWS looks at rights and model first, then refuses it, before anything is run or paid for. */
-async function dryRun({ rules: { policy } }: Setup, house: CallDependencies & Appearance, asker: Described | undefined, id: string, profile: string | undefined): Promise<readonly Finding[]> {
+async function dryRun({ rules: { policy } }: Setup, house: CallDependencies & Way, asker: Described | undefined, id: string, profile: string | undefined): Promise<readonly Finding[]> {
   const what = `model ${id}${profile === undefined ? '' : ` by ${profile}`}`
   const decision = asker && policy.decide(asker, 'Converse', [parseModel(id)])
   if (decision?.allow === false) return [ok(`${what}: not for ${asker!.user} (${decision.rule})`)]

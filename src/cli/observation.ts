@@ -48,8 +48,7 @@ export async function openAdmin({ admin: { host, port } }: Config, house: Observ
 }
 
 function credentialsEndMs({ credentials }: Observed): number | undefined {
-  const current = credentials.get()
-  return current instanceof Promise ? undefined : current.expiresMs
+  return credentials.expiresMs
 }
 
 function each(intervalMs: number, run: () => unknown): () => void {

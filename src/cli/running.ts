@@ -5,8 +5,8 @@ import type { Log } from '../log/index.ts'
 import { Models } from '../model/index.ts'
 import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, type Inherited, servePage } from '../server/index.ts'
-import { appearanceRules, rolesOf } from './appearance.ts'
-import { wayToAws } from './aws.ts'
+import { appearanceRules } from './appearance.ts'
+import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { journalOptions, limitTable } from './limits.ts'
 import { openAdmin, openAudit } from './observation.ts'
@@ -34,7 +34,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   const rules = { ...setup.rules }
   const limits = openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
   const { house, aws, live, revocations } = furnish(setup, env, log, { rules, limits, audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
-  const checks = new Map([['credentials', () => hasCredentials(house)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
+  const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
   const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
@@ -60,7 +60,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
       Object.assign(rules, next.rules)
       limits.reload(limitTable(next.config))
       house.authenticator.reload(issuers)
-      aws.roles.reload(rolesOf(next.config))
+      aws.reload(next.config)
       house.appearances.reload(appearanceRules(next.config))
       revocations.watch(next.revocations)
       return []
@@ -104,7 +104,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, appearances: new Appearances(appearanceRules(setup.config), (caller) => aws.roles.credentialsFor(caller)), health: new AwsHealth(aws), revoked, live, log, ...more,
+    ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
     conversationModels: bidirectional.models,
@@ -136,10 +136,10 @@ function pathBelow({ target }: Exchange, base: string): string | undefined {
   return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined
 }
 
-function hasCredentials({ credentials }: ProxyDependencies): boolean {
+function hasCredentials({ apiKey, credentials }: WayToAws['all'][number]): boolean {
   try {
     // A promise: still searching.
-    return !(credentials.get() instanceof Promise)
+    return apiKey !== undefined || !(credentials.get() instanceof Promise)
   } catch {
     return false
   }

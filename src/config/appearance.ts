@@ -1,4 +1,4 @@
-import { choice, duration, list, modelPattern, template, text } from './kinds.ts'
+import { choice, duration, list, modelPattern, roleArn, template, text } from './kinds.ts'
 import { namedValues, rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
@@ -11,7 +11,7 @@ const who = {
 
 /** The role that calls are made in, so that AWS knows who makes them. */
 const role = {
-  role_arn: { kind: text('role ARN', 'the ARN of an IAM role', /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/), reload: 'live',
+  role_arn: { kind: roleArn, reload: 'live',
     text: 'Role whose credentials are used for the caller, by AssumeRole of STS; without any the proxy calls with its own.',
     wrong: 'It does not trust the proxy (`sts:AssumeRole`, with tags `sts:TagSession`, with a source identity `sts:SetSourceIdentity`): 503, and the log has the words of STS.' },
   session_name: { kind: template, reload: 'live',

@@ -85,6 +85,25 @@ const CHECKS: readonly Check[] = [
   { about: [...ENDPOINTS, 'server.host', 'server.port'],
     broken: ({ aws, server }) => ENDPOINTS.filter((name) => isOwn(aws[name.slice('aws.'.length) as 'endpoint'], server)),
     expected: 'an endpoint of AWS: this one is the proxy itself' },
+  { about: ['aws.upstreams'],
+    broken: ({ aws: { upstreams } }) => rowsThat('aws.upstreams', upstreams, ({ name }, i) => upstreams.findIndex((row) => row.name === name) < i),
+    expected: 'an upstream of another name than those above it' },
+  { about: ['aws.upstreams'],
+    broken: ({ aws }) => rowsThat('aws.upstreams', aws.upstreams, (row) => (row.access_key_id === undefined) !== (row.secret_access_key === undefined)
+      || [row.profile, row.access_key_id, row.bearer_token].filter((one) => one !== undefined).length > 1 || (row.bearer_token !== undefined && row.role_arn !== undefined)),
+    expected: 'one of profile, access_key_id with secret_access_key, and bearer_token, the last without role_arn' },
+  { about: ['aws.upstreams', 'server.host', 'server.port'],
+    broken: ({ aws, server }) => rowsThat('aws.upstreams', aws.upstreams, ({ endpoint }) => isOwn(endpoint, server)),
+    expected: 'an endpoint of AWS: this one is the proxy itself' },
+  { about: ['aws.upstreams', 'aws.fips', 'aws.dual_stack'],
+    broken: ({ aws }) => (aws.fips || aws.dual_stack) && rowsThat('aws.upstreams', aws.upstreams, ({ endpoint }) => endpoint !== undefined),
+    expected: 'no endpoint of its own beside aws.fips or aws.dual_stack: its host is taken as it is' },
+  { about: ['aws.upstreams', 'aws.endpoint', 'aws.region'],
+    broken: ({ aws }) => aws.endpoint !== undefined && rowsThat('aws.upstreams', aws.upstreams, ({ endpoint, region = aws.region }) => endpoint === undefined && region !== aws.region),
+    expected: 'an endpoint for another region: aws.endpoint is a wall, beside which nothing goes to a public host' },
+  { about: ['aws.bearer_token', 'aws.access_key_id', 'aws.assume_role.role_arn', 'aws.assume_role.rules'],
+    broken: ({ aws }) => aws.bearer_token !== undefined && (aws.access_key_id !== undefined || aws.assume_role.role_arn !== undefined || aws.assume_role.rules.length > 0),
+    expected: 'no aws.access_key_id and no aws.assume_role beside an API key: AWS knows all callers by that' },
   { about: ['audit.key'],
     // RFC 2104 section 3: a key shorter than the hash weakens it.
     broken: ({ audit }) => audit.key !== undefined && Buffer.byteLength(audit.key.reveal()) < 32,
@@ -139,8 +158,8 @@ function issuersThat({ issuers }: Config['jwt'], broken: (row: OneIssuer, i: num
   return issuers.flatMap((row, i) => (broken(row, i) ? [`jwt.issuers[${i}]`] : []))
 }
 
-function rowsThat<T>(key: string, rows: readonly T[], broken: (row: T) => boolean): readonly string[] {
-  return rows.flatMap((row, i) => (broken(row) ? [`${key}[${i}]`] : []))
+function rowsThat<T>(key: string, rows: readonly T[], broken: (row: T, i: number) => boolean): readonly string[] {
+  return rows.flatMap((row, i) => (broken(row, i) ? [`${key}[${i}]`] : []))
 }
 
 // Without a name before it a user would be somebody else with the other issuer.

@@ -35,6 +35,11 @@ export function text(name = 'text', expected = 'text that is not empty', pattern
   return fromStrings({ name, expected, fromText: (value) => (pattern.test(value) ? value : undefined) })
 }
 
+// It becomes part of AWS's host names.
+export const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
+// What the SDKs take for a name.
+export const profileName = text('profile name', 'a name of letters, digits and _ - / . % @ : +', /^[\w\-/.%@:+]+$/)
+export const roleArn = text('role ARN', 'the ARN of an IAM role', /^arn:aws[a-z-]*:iam::\d{12}:role\/[\w+=,.@/-]{1,576}$/)
 export const modelPattern = text('model pattern', 'a model id or ARN, `*` for any characters', /^[\w.:/*-]+$/)
 
 export const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
@@ -46,6 +51,13 @@ export const secret: Kind<Secret> = fromStrings({
   held: true,
   discreet: true,
   secret: true,
+})
+
+/** A key of Bedrock itself, which goes out as a header. Clients of a proxy keep their own token where SDKs look for one: it is known by its shape. */
+export const apiKey: Kind<Secret> = fromStrings({
+  ...secret,
+  expected: 'a Bedrock API key, which a JSON Web Token (eyJ…) is not',
+  fromText: (value) => (/^(?!eyJ)[\x21-\x7e]+$/.test(value) ? new Secret(value) : undefined),
 })
 
 /** A PEM block. Discreet, because a private key could stand where a public one belongs. */

@@ -1,16 +1,13 @@
 import { appearance } from './appearance.ts'
-import { basePath, boolean, choice, duration, endpoint, host, integer, list, modelPattern, network, path, pem, proxyUrl, secret, size, text, url, usd } from './kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, host, integer, list, modelPattern, network, path, pem, profileName, proxyUrl, region, secret, size, text, url, usd } from './kinds.ts'
 import { limits } from './limits.ts'
 import { admin, audit, logging } from './observation.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Option } from './schema.ts'
+import { upstreams } from './upstreams.ts'
 import { sso } from './sso.ts'
 
-// It becomes part of AWS's host names.
-const region = text('region', 'a region such as us-east-1', /^[a-z0-9]+(-[a-z0-9]+)+$/)
-// What the SDKs take for a name.
-const profile = text('profile name', 'a name of letters, digits and _ - / . % @ : +', /^[\w\-/.%@:+]+$/)
 const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
 // RFC 7518 section 3.1 without "none", RFC 8037 and RFC 9864.
 const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519')
@@ -155,7 +152,7 @@ const aws = {
   'aws.ca_file': { kind: path, reload: 'restart',
     text: 'PEM file with the only authorities trusted on the way to AWS; without it those that Node brings.',
     wrong: 'Without the authority of the endpoint: every request is answered 503.' },
-  'aws.profile': { kind: profile, reload: 'restart', variables: ['AWS_PROFILE'],
+  'aws.profile': { kind: profileName, reload: 'restart', variables: ['AWS_PROFILE'],
     text: 'Profile of the shared AWS files (`~/.aws/config`, `~/.aws/credentials`) to take credentials and region from, where nothing nearer gives them; without it `default`.',
     wrong: 'In neither file: every request is answered 503.' },
   'aws.allow_credential_process': { kind: boolean, default: 'false', reload: 'restart',
@@ -170,6 +167,7 @@ const aws = {
   'aws.session_token': { kind: secret, reload: 'restart',
     text: 'Session token of a temporary access key.',
     wrong: 'Expired, or of another key: every request is answered 503.' },
+  ...upstreams,
   ...appearance,
   'aws.proxy_url': { kind: proxyUrl, reload: 'restart',
     text: 'HTTP proxy through which everything goes to AWS, by CONNECT: Bedrock, and STS for credentials; an https:// one shows a certificate that `aws.ca_file` trusts, and `unix:/path` is one on a Unix socket, for a proxy that may use no network. Hosts nearby (loopback, link-local, the metadata services) are reached without it. No variable such as `HTTPS_PROXY` has a say.',

@@ -72,5 +72,9 @@ export function spellingsOf(option: string, { kind, variables = [] }: Option): r
 
 /** `server.port` → `SERVER__PORT`. */
 function spelling(option: string, held: boolean, key: string): Spelling {
-  return { option, held, key, variable: key.toUpperCase().replaceAll('.', '__') }
+  return { option, held, key, variable: variableOf(key) }
+}
+
+export function variableOf(key: string): string {
+  return key.toUpperCase().replaceAll('.', '__')
 }

@@ -5,6 +5,7 @@ import { path } from './kinds.ts'
 import type { Given } from './layer.ts'
 import { describe } from './problem.ts'
 import type { Place, Problem } from './problem.ts'
+import { variableOf } from './schema.ts'
 import type { Option } from './schema.ts'
 
 /** One option as it counts in the end. */
@@ -66,11 +67,11 @@ const problemOf = (reading: Reading): readonly Problem[] => ('problem' in readin
 
 /** Who else on this machine can read the secret. */
 function exposure({ kind, guarded }: Option, given: Given, { value, holder }: Value, files: Files): readonly Problem[] {
-  const { place: { layer, where, line }, spelling: { key, variable } } = given
+  const { place: { layer, where, line }, spelling: { key } } = given
   if (!kind.secret && !guarded) return []
   // proc(5): /proc/PID/environ keeps what a process was started with, even what it deletes, and crash reports print it.
   if (!guarded && !holder && layer === 'environment') {
-    return [{ where, key, expected: `${variable}_FILE instead: an environment can be read from outside` }]
+    return [{ where, key, expected: `${variableOf(key)}_FILE instead: an environment can be read from outside` }]
   }
   const file = guarded ? String(value) : holder ?? where
   const mode = files.mode(file)

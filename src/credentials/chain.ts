@@ -41,7 +41,7 @@ export interface HostCredentials extends CredentialSource {
  */
 export function credentialChain({ nowMs, log, ...given }: ChainOptions): HostCredentials {
   const world = { sleep: unrefSleep, ...given }
-  let providers = PROVIDERS
+  let providers = PROVIDERS.filter(({ name }) => name === (world.only ?? name))
   const find = async (closing: AbortSignal): Promise<Found> => {
     const asked: Asked[] = []
     for (const provider of providers) {

@@ -5,7 +5,7 @@ import { CredentialsError } from './source.ts'
 import { oidcUrl, portalUrl, ssoProfile } from './sso.ts'
 import { fromConfiguration, fromEnvironment } from './static.ts'
 import { stsUrl, webIdentityOf } from './sts.ts'
-import type { Sight } from './world.ts'
+import type { ProviderName, Sight } from './world.ts'
 
 /** Who can be asked for credentials over the network. */
 export interface CredentialPlace {
@@ -15,7 +15,8 @@ export interface CredentialPlace {
 
 /** Everybody the providers ask, by the rules by which they do, as environment and shared files are now: nobody where keys are given; who is set up wrongly is not asked. */
 export function credentialPlaces(sight: Sight): readonly CredentialPlace[] {
-  for (const placesOfProvider of PROVIDERS) {
+  for (const [name, placesOfProvider] of PROVIDERS) {
+    if (sight.only !== undefined && name !== sight.only) continue
     try {
       return placesOfProvider(sight)
     } catch (error) {
@@ -29,13 +30,13 @@ export function credentialPlaces(sight: Sight): readonly CredentialPlace[] {
 type Places = readonly CredentialPlace[]
 
 /** In the order of the chain. */
-const PROVIDERS: readonly ((sight: Sight) => Places)[] = [
-  (sight) => (fromEnvironment(sight), []),
-  (sight) => (fromConfiguration(sight), []),
-  (sight) => placesOf(selected(sight), sight),
-  (sight) => (webIdentityOf(sight.env), [rolePlace(sight)]),
-  (sight) => [container(sight)],
-  (sight) => [instance(sight)],
+const PROVIDERS: readonly (readonly [ProviderName, (sight: Sight) => Places])[] = [
+  ['environment', (sight) => (fromEnvironment(sight), [])],
+  ['configuration', (sight) => (fromConfiguration(sight), [])],
+  ['profile', (sight) => placesOf(selected(sight), sight)],
+  ['web identity', (sight) => (webIdentityOf(sight.env), [rolePlace(sight)])],
+  ['container', (sight) => [container(sight)]],
+  ['instance metadata', (sight) => [instance(sight)]],
 ]
 
 /** Where roles of callers come from. */

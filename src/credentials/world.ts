@@ -18,6 +18,8 @@ export interface Shared {
 
 /** What decides who is asked for credentials. */
 export interface Sight extends Shared {
+  /** The provider that alone is asked. */
+  readonly only?: ProviderName | undefined
   readonly configured: ConfiguredKeys
   /** For STS. */
   readonly region: string
@@ -44,9 +46,11 @@ export interface World extends Sight {
 
 export const unrefSleep: World['sleep'] = (ms, signal) => sleep(ms, undefined, { ref: false, signal })
 
+export type ProviderName = 'environment' | 'configuration' | 'profile' | 'web identity' | 'container' | 'instance metadata'
+
 /** One link of the chain. */
 export interface Provider {
-  readonly name: string
+  readonly name: ProviderName
   /** What it holds is better expired than absent: the service hands out old credentials while it is in trouble. */
   readonly stable?: true
   /** @throws CredentialsError - `CREDENTIALS_NOT_FOUND` where it is not set up. */

@@ -66,6 +66,19 @@ const REGIONS: readonly (readonly [geography: string, regions: RegExp])[] = [
   ['jp', /^ap-northeast-[13]$/], ['au', /^ap-southeast-[24]$/], ['us-gov', /^us-gov-/], ['us', /^us-(?!gov-)/], ['eu', /^eu-/], ['apac', /^ap-/],
 ]
 
+/** Whether an id with a geography before it means something in a region. `global` is all of the commercial partition. */
+export function isInGeography(region: string, geography: string): boolean {
+  if (geography === 'global') return !/^(?:cn|eusc|us-gov|us-iso[a-z]?|eu-iso[a-z]?)-/.test(region)
+  const pattern = REGIONS.find(([name]) => name === geography)?.[1]
+  return pattern === undefined ? region.startsWith(`${geography}-`) : pattern.test(region)
+}
+
+/** The widest geography of a region: `us`, `us-gov`, `eu`, `apac`, and what else regions begin with. */
+export function regionGeography(region: string): string {
+  const [area] = /^(?:(?:us-gov|us-iso[a-z]?|eu-iso[a-z]?)(?=-)|[a-z]+)/.exec(region) ?? ['']
+  return area === 'ap' ? 'apac' : area
+}
+
 function geographyOf(regions: readonly string[]): string {
   if (regions.length === 1 && regions[0] !== '') return 'in-region'
   return REGIONS.find(([, pattern]) => regions.every((region) => pattern.test(region)))?.[0] ?? 'global'

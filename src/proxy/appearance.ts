@@ -1,16 +1,7 @@
 import { type Alphabet, type Askers, type Described, fill, type Template } from '../asker/index.ts'
-import type { CredentialSource } from '../credentials/index.ts'
 import type { Model, ModelPatterns } from '../model/index.ts'
 
-/** How a caller appears to AWS. */
-export interface Appearance {
-  /** What their requests are signed with. */
-  readonly credentials: CredentialSource
-  /** Value of the header that AWS writes into its invocation log. */
-  readonly metadata?: string | undefined
-}
-
-/** What the configuration says of it; it changes at a reload. */
+/** What the configuration says of how callers appear; it changes at a reload. */
 export interface AppearanceRules {
   readonly metadata: ReadonlyMap<string, Template>
   /** Whether a client may not even send metadata of its own. It never goes up. */
@@ -28,15 +19,13 @@ export interface ProfileRule {
 /** Bedrock API reference, Converse, requestMetadata. */
 const METADATA: Alphabet = { foreign: /[^\w :@$#=/+,.-]/gu, min: 0, max: 256 }
 
-/** How callers appear to AWS. */
+/** How callers appear to AWS, beside the credentials. */
 export class Appearances {
-  readonly #credentialsFor: (caller: Described) => CredentialSource
   #rules: AppearanceRules
   #metadata = new WeakMap<Described, { readonly text: string | undefined }>()
 
-  constructor(rules: AppearanceRules, credentialsFor: (caller: Described) => CredentialSource) {
+  constructor(rules: AppearanceRules) {
     this.#rules = rules
-    this.#credentialsFor = credentialsFor
   }
 
   reload(rules: AppearanceRules): void {
@@ -48,8 +37,9 @@ export class Appearances {
     return this.#rules.refusesMetadata
   }
 
-  of(caller: Described): Appearance {
-    return { credentials: this.#credentialsFor(caller), metadata: this.#rules.metadata.size === 0 ? undefined : this.#metadataOf(caller) }
+  /** Value of the header that AWS writes into its invocation log. */
+  metadataFor(caller: Described): string | undefined {
+    return this.#rules.metadata.size === 0 ? undefined : this.#metadataOf(caller)
   }
 
   /** The profile that a caller calls in place of a model. */

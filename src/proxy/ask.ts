@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto'
 import { UpstreamError } from '../upstream/index.ts'
-import type { Appearance } from './appearance.ts'
 import { NO_BODY, Payload } from './body.ts'
-import { type CallDependencies, callAws, errorType } from './call.ts'
+import { type CallDependencies, callAws, errorType, type Way } from './call.ts'
 import { Errand } from './live.ts'
 import { findRoute } from './route.ts'
 
@@ -23,9 +22,9 @@ const NO_FIELDS = { get: () => undefined, forward: [] }
  * @param path - As the door has it.
  * @throws Refusal, UpstreamError - as `callAws` does; of an answer that is too large `UPSTREAM_BAD_ANSWER`.
  */
-export async function askAws(house: CallDependencies & Appearance, method: 'GET' | 'POST', path: string, body?: string): Promise<Told> {
+export async function askAws(house: CallDependencies & Way, method: 'GET' | 'POST', path: string, body?: string): Promise<Told> {
   const payload = body === undefined ? NO_BODY : new Payload([Buffer.from(body)], Buffer.byteLength(body), createHash('sha256').update(body).digest('hex'), { release: () => undefined })
-  const { status, message, held } = await callAws(new Errand(), findRoute(method, { path, query: undefined }), NO_FIELDS, payload, house, house, () => undefined)
+  const { status, message, held } = await callAws(new Errand(), house, findRoute(method, { path, query: undefined }), NO_FIELDS, payload, house, () => undefined)
   const chunks = held === undefined ? [] : [held]
   let bytes = 0
   for await (const chunk of held === undefined ? (message as AsyncIterable<Buffer>) : []) {

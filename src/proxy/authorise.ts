@@ -23,6 +23,9 @@ export function membersOf(chunks: readonly Buffer[], operation: Operation, isWei
   return scanner.end()
 }
 
+/** Whether anything of a body has to be known. */
+export const isBodyRead = (operation: Operation, isWeighed: boolean): boolean => namesFor(operation, isWeighed) !== undefined
+
 const MODELS = { modelId: memberNames(['modelId']), model: memberNames(['model']) }
 const LENGTHS = memberNames(LENGTH_MEMBERS)
 const MODEL_AND_LENGTHS = memberNames(['model', ...LENGTH_MEMBERS])

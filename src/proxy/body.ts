@@ -3,6 +3,7 @@ import type { RequestFields } from '../http/index.ts'
 import type { ByteBudget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
 import { Refusal } from './problem.ts'
+import { isLarge, Upload } from './upload.ts'
 
 /** A request body: SigV4 needs its hash before the first byte goes out, so it is kept, as the chunks it came in. */
 // A class: V8 gives an object literal with a getter a shape of its own each time, and that keeps the body long after its request.
@@ -24,6 +25,15 @@ export class Payload {
     return this.#chunks
   }
 
+  get received(): number {
+    return this.bytes
+  }
+
+  /** Nobody will want it again. */
+  answered(_status: number): void {
+    this.release()
+  }
+
   /** Forgets the chunks and gives their memory back; needed once the answer has begun, harmless when repeated. */
   release(): void {
     this.#chunks = []
@@ -41,6 +51,19 @@ export interface BodyLimits {
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
 /** For requests of our own. */
 export const NO_BODY = new Payload([], 0, EMPTY_SHA256, { release: () => undefined })
+
+/**
+ * Takes a body that is to go up while it comes. One whose length is not declared, and a small one, is received as any other.
+ *
+ * @throws Refusal - as `receiveBody` does; of an upload under way its `failure` tells.
+ */
+export async function openBody(exchange: Exchange, fields: RequestFields, limits: BodyLimits): Promise<Payload | Upload> {
+  const declared = Number(fields.get('content-length') ?? 0)
+  if (!exchange.hasBody || !isLarge(declared) || declared > limits.maxBytes) return receiveBody(exchange, fields, limits)
+  const reservation = new Reservation(limits.budget, exchange.aheadBytes)
+  await reservation.cover(Math.min(declared, exchange.aheadBytes))
+  return new Upload(exchange, declared, limits.idleMs, () => reservation.release())
+}
 
 /**
  * Receives the body of a request, hashing it as it comes.

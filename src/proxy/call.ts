@@ -1,13 +1,13 @@
 import type { IncomingMessage } from 'node:http'
 import { type CredentialSource, type Credentials, CredentialsError } from '../credentials/index.ts'
 import { isSigned, type RequestFields } from '../http/index.ts'
+import type { Secret } from '../secret/index.ts'
 import { type Credentials as SigningCredentials, type Scope, sign, type SigningClock, type SigningKeys } from '../sigv4/index.ts'
-import { type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
-import type { Appearance } from './appearance.ts'
-import type { Payload } from './body.ts'
+import { type BodySource, type Call, type Endpoint, type Service, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import type { Errand } from './live.ts'
 import { Refusal } from './problem.ts'
 import type { Route } from './route.ts'
+import type { Fault } from './upstreams.ts'
 
 /** The head of AWS's answer. Its body is unread, unless it had to be looked at: then `held` is all of it. */
 export interface Answer {
@@ -18,15 +18,35 @@ export interface Answer {
   readonly held: Buffer | undefined
 }
 
-export interface CallDependencies {
+/** Where a call goes, and as whom. */
+export interface Way {
   readonly endpoints: Readonly<Record<Service, Endpoint>>
+  readonly credentials: CredentialSource
+  /** A Bedrock API key, in place of signatures. */
+  readonly apiKey?: Secret | undefined
+  /** Value of the header that AWS writes into its invocation log. */
+  readonly metadata?: string | undefined
+}
+
+/** A body as it is sent: kept in chunks, or poured. */
+export interface Sendable {
+  readonly bytes: number
+  /** Of one that is kept. */
+  readonly sha256: string
+  readonly chunks: readonly Buffer[]
+  readonly source?: BodySource
+  /** Why it could not be poured to its end. */
+  readonly failure?: Refusal | undefined
+}
+
+export interface CallDependencies {
   readonly client: UpstreamClient
   readonly clock: SigningClock
   readonly keys: SigningKeys
 }
 
-/** Why a request went out a second time. It may have run twice, so the log says so. */
-export type Retry = 'reset' | 'credentials' | 'clock'
+/** Why a request went out a second time. It may have run twice, so the log says so: after a reset, and where an upstream failed. */
+export type Retry = 'reset' | 'credentials' | 'clock' | Fault
 
 /** What AWS says when the fault is in our credentials or clock, not in the request. */
 export const REFUSED_CREDENTIALS = new Set(['UnrecognizedClientException', 'ExpiredTokenException', 'InvalidSignatureException', 'IncompleteSignature', 'MissingAuthenticationToken'])
@@ -35,14 +55,15 @@ export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoe
 /**
  * Signs the request, sends it, and repeats it where, and only where, nothing of an answer has come to the client:
  * after a reused connection was reset, after our credentials expired, after our clock was found wrong. Once each.
+ * With an API key nothing is signed. A body that is poured goes once.
  *
  * @param errand - Its end ends the call, and there is no other.
  * @param onSend - Told of each time it goes out, and why again.
  * @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and why the errand ended.
  * @throws UpstreamError - for the road.
  */
-export async function callAws(errand: Errand, route: Route, fields: RequestFields, payload: Payload, appearance: Appearance, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
-  let credentials = await currentCredentials(appearance.credentials)
+export async function callAws(errand: Errand, way: Way, route: Route, fields: RequestFields, payload: Sendable, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
+  let credentials = way.apiKey === undefined ? await currentCredentials(way.credentials) : undefined
   const tried = new Set<Retry>()
   for (let again: Retry | undefined; ; tried.add(again)) {
     const outcome = await attempt(again)
@@ -52,16 +73,16 @@ export async function callAws(errand: Errand, route: Route, fields: RequestField
 
   async function attempt(again: Retry | undefined): Promise<Answer | Retry> {
     errand.check()
-    const endpoint = house.endpoints[route.operation.service]
+    const endpoint = way.endpoints[route.operation.service]
     const signedMs = house.clock.nowMs()
-    const wire = { method: route.operation.method, target: route.target, fields: signedFields(route, fields, payload, endpoint, { ...appearance, credentials }, house), chunks: payload.chunks }
+    const wire = { method: route.operation.method, target: route.target, fields: wireFields(route, fields, payload, endpoint, way, credentials, house), chunks: payload.chunks, source: payload.source }
     onSend(again)
     const call = house.client.send(endpoint, wire, tried.has('reset'))
     // Tokens cost money: AWS stops working the moment its connection ends.
     errand.onEnd(call.destroy)
     const message = await answerOf(call)
     if (message === undefined) return 'reset'
-    return message.statusCode === 403 ? judge(message, signedMs) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
+    return message.statusCode === 403 || message.statusCode === 401 ? judge(message, signedMs) : { status: message.statusCode!, fields: message.rawHeaders, message, held: undefined }
   }
 
   /** The answer's head; nothing after a reset that is worth a second try. */
@@ -70,28 +91,32 @@ export async function callAws(errand: Errand, route: Route, fields: RequestField
       return await call.answer
     } catch (error) {
       errand.check()
-      if (error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.has('reset')) return undefined
+      if (payload.failure !== undefined) throw payload.failure
+      if (payload.source === undefined && error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.has('reset')) return undefined
       throw error
     }
   }
 
-  /** A 403 may be about us: then the client must not see it, it would take its own token for refused. */
+  /** A 401 is about us, and a 403 may be: then the client must not see it, it would take its own token for refused. */
   async function judge(message: IncomingMessage, signedMs: number): Promise<Answer | Retry> {
-    const held = message.headers['x-amzn-errortype'] === undefined ? await smallBody(message) : undefined
-    const type = errorType(message.headers['x-amzn-errortype'], held)
-    if (REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
-    if (REFUSED_CREDENTIALS.has(type) || REFUSED_CLOCK.has(type)) {
-      const renewed = tried.has('credentials') ? undefined : await appearance.credentials.renew(credentials)
-      if (renewed === undefined) {
-        message.destroy()
-        throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
-      }
-      credentials = renewed
-      return retry(message, 'credentials')
+    const status = message.statusCode!
+    const header = message.headers['x-amzn-errortype']
+    const held = header === undefined || credentials === undefined ? await smallBody(message) : undefined
+    const type = errorType(header, held)
+    if (credentials !== undefined && REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
+    if (status === 403 && !REFUSED_CREDENTIALS.has(type) && !REFUSED_CLOCK.has(type) && (credentials !== undefined || !ABOUT_KEY.test(String(held)))) return { status, fields: message.rawHeaders, message, held }
+    const renewed = credentials === undefined || tried.has('credentials') ? undefined : await way.credentials.renew(credentials)
+    if (renewed === undefined) {
+      message.destroy()
+      throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type === '' ? `status ${status}` : type })
     }
-    return { status: 403, fields: message.rawHeaders, message, held }
+    credentials = renewed
+    return retry(message, 'credentials')
   }
 }
+
+/** AWS has no type of error for an API key that it does not take. The names of IAM users, in its other words, have no such space. */
+const ABOUT_KEY = /\bAPI Keys?\b|\bbearer token\b/i
 
 function retry(message: IncomingMessage, why: Retry): Retry {
   message.resume()
@@ -108,9 +133,7 @@ export async function currentCredentials(source: CredentialSource): Promise<Cred
   }
 }
 
-type Signing = Pick<Appearance, 'metadata'> & { readonly credentials: Credentials }
-
-function signedFields(route: Route, fields: RequestFields, payload: Payload, endpoint: Endpoint, { credentials, metadata }: Signing, { clock, keys }: CallDependencies): string[] {
+function wireFields(route: Route, fields: RequestFields, payload: Sendable, endpoint: Endpoint, { metadata, apiKey }: Way, credentials: Credentials | undefined, { clock, keys }: CallDependencies): string[] {
   const { operation, path, query } = route
   const headers: [string, string][] = [['host', endpoint.host]]
   const wire = ['host', endpoint.host, 'accept-encoding', 'identity']
@@ -127,6 +150,7 @@ function signedFields(route: Route, fields: RequestFields, payload: Payload, end
     if (isSigned(name)) headers.push([name, value])
     wire.push(name, value)
   }
+  if (credentials === undefined) return [...wire, 'authorization', `Bearer ${apiKey!.reveal()}`]
   const scope: Scope = { region: endpoint.region, service: endpoint.signingName }
   const request = { method: operation.method, path, query, headers, payloadHash: payload.sha256, sendPayloadHash: true }
   for (const [name, value] of sign(request, revealed(credentials), scope, clock.stamp(), keys)) wire.push(name, value)
@@ -145,14 +169,19 @@ export function acceptsEventStream(accept: string | undefined): boolean {
 
 const MAX_ERROR_BYTES = 65_536
 
-/** The whole body of an error, where it says that it is small. */
+/** The whole body of an error, unless it says that it is large. */
 async function smallBody(message: IncomingMessage): Promise<Buffer | undefined> {
-  if (!(Number(message.headers['content-length']) <= MAX_ERROR_BYTES)) return undefined
+  if (Number(message.headers['content-length']) > MAX_ERROR_BYTES) return undefined
   const chunks: Buffer[] = []
+  let bytes = 0
   try {
-    for await (const chunk of message) chunks.push(chunk as Buffer)
+    for await (const chunk of message as AsyncIterable<Buffer>) {
+      bytes += chunk.length
+      if (bytes > MAX_ERROR_BYTES) throw new UpstreamError('UPSTREAM_BAD_ANSWER', 'an error answer is too large')
+      chunks.push(chunk)
+    }
   } catch (error) {
-    throw new UpstreamError('UPSTREAM_BROKE', 'an error answer broke off', error)
+    throw error instanceof UpstreamError ? error : new UpstreamError('UPSTREAM_BROKE', 'an error answer broke off', error)
   }
   return Buffer.concat(chunks)
 }

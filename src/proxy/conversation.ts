@@ -73,6 +73,8 @@ export interface ConversationParts {
   readonly timers: ConversationTimers
   readonly live: LiveAnswers
   readonly traffic: Traffic
+  /** Header lines of ours. */
+  readonly ours: readonly string[]
   /** Told when the head of AWS's answer is here. */
   readonly onAnswer: () => void
 }
@@ -149,7 +151,7 @@ class Conversation {
       this.#accepted = true
       this.#parts.onAnswer()
       this.#awsRequestId = fieldOf(fields, 'x-amzn-requestid')
-      this.#client.accepted(answerFields(fields))
+      this.#client.accepted([...answerFields(fields), ...this.#parts.ours])
     },
     refused: (refusal) => {
       this.#parts.onAnswer()

@@ -4,17 +4,21 @@ import type { Caller } from '../identity/index.ts'
 import { EventSigner, type Pair, type Scope, sign, signatureOf, STREAMING_EVENTS } from '../sigv4/index.ts'
 import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
 import type { Appearances } from './appearance.ts'
-import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed } from './call.ts'
-import { joinSides, type Traffic } from './conversation.ts'
+import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed, type Way } from './call.ts'
+import { joinSides } from './conversation.ts'
 import type { Exchange } from './exchange.ts'
+import { type Goal, inTurn, upstreamField, wayTo } from './failover.ts'
 import { type Errand, type Watch, whileWanted } from './live.ts'
 import { NativeSide } from './native.ts'
 import { Refusal } from './problem.ts'
 import { answerFields, fieldOf, type Passage } from './relay.ts'
+import type { Story } from './report.ts'
 import type { Route } from './route.ts'
+import type { Upstreams } from './upstreams.ts'
 
 export interface ConversationDependencies extends CallDependencies, Watch {
   readonly appearances: Appearances
+  readonly upstreams: Upstreams
   /** Models that may be spoken with; `*` stands for any characters. */
   readonly conversationModels: readonly string[]
   /** How long AWS lets a conversation last. */
@@ -30,37 +34,39 @@ const GRACE_MS = 30_000
  * Opens a session of AWS and joins the client with it. The request's body is read while the answer is under way: events
  * of either side reach the other the moment they come.
  *
- * @param traffic - Counts what goes each way.
+ * @param story - Learns which upstream it is; its traffic counts what goes each way.
  * @param onAnswer - Told when the head of AWS's answer is here.
  * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
  * @throws UpstreamError - for the road.
  */
-export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, house: ConversationDependencies, traffic: Traffic, onAnswer: () => void): Promise<Passage> {
+export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, goal: Goal, house: ConversationDependencies, story: Story, onAnswer: () => void): Promise<Passage> {
   if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
-  const source = house.appearances.of(caller).credentials
-  const endpoint = house.endpoints.runtime
-  const { credentials, socket } = await whileWanted(exchange, caller, house, (errand) => connected(errand, source, house))
+  // What the client has said can go to one session only: another upstream is tried as long as there is none.
+  const { way, credentials, socket } = await whileWanted(exchange, caller, house, (errand) => inTurn(house.upstreams, goal, (upstream) => {
+    story.upstream = upstream.name
+    return connected(errand, wayTo(upstream, caller, house), house)
+  }, () => undefined, (why) => story.retries.push(why)))
   const signedMs = house.clock.nowMs()
-  const request = signedRequest(route, fields, credentials, house)
+  const request = signedRequest(route, fields, way, credentials, house)
   const outcome = await joinSides({
-    exchange, caller, traffic, onAnswer, live: house.live, operation: route.operation,
-    open: (listener) => house.client.open(socket, endpoint, request, listener),
+    exchange, caller, traffic: story.traffic!, onAnswer, live: house.live, operation: route.operation, ours: upstreamField(story.upstream),
+    open: (listener) => house.client.open(socket, way.endpoints.runtime, request, listener),
     join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
   })
-  return 'body' in outcome ? passOn(outcome, exchange, { source, credentials }, signedMs, house) : outcome
+  return 'body' in outcome ? passOn(outcome, exchange, { source: way.credentials, credentials }, signedMs, house) : outcome
 }
 
 function matches(pattern: string, model: string): boolean {
   return new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[.]/g, '\\$&')).join('.*')}$`).test(model)
 }
 
-async function connected(errand: Errand, source: CredentialSource, house: ConversationDependencies) {
-  const credentials = await lastingCredentials(source, house)
+async function connected(errand: Errand, way: Way, house: ConversationDependencies) {
+  const credentials = await lastingCredentials(way.credentials, house)
   errand.check()
-  const socket = await house.client.connect(house.endpoints.runtime, 'h2')
+  const socket = await house.client.connect(way.endpoints.runtime, 'h2')
   errand.onEnd(() => socket.destroy())
-  return { credentials, socket }
+  return { way, credentials, socket }
 }
 
 /** A session keeps the credentials that it begins with: they should outlive it. */
@@ -72,8 +78,7 @@ async function lastingCredentials(source: CredentialSource, { clock, sessionMs }
 }
 
 /** The request that opens a session; the signature of its head is where the chain of its events begins. */
-function signedRequest({ path, query, target }: Route, fields: RequestFields, credentials: Credentials, { clock, keys, endpoints }: CallDependencies): SessionRequest {
-  const endpoint = endpoints.runtime
+function signedRequest({ path, query, target }: Route, fields: RequestFields, { endpoints: { runtime: endpoint } }: Way, credentials: Credentials, { clock, keys }: CallDependencies): SessionRequest {
   const scope: Scope = { region: endpoint.region, service: endpoint.signingName }
   const forward: Pair[] = [['content-type', 'application/vnd.amazon.eventstream']]
   for (let i = 0; i < fields.forward.length; i += 2) {

@@ -1,5 +1,5 @@
 import type { HostCredentials } from '../credentials/index.ts'
-import { parseTarget, requestFields, type Target } from '../http/index.ts'
+import { parseTarget, type RequestFields, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
 import type { Members } from '../json/index.ts'
 import type { Limits, Ticket } from '../limits/index.ts'
@@ -7,14 +7,16 @@ import type { Models } from '../model/index.ts'
 import { type Estimate, estimateTokens, UsageTap } from '../usage/index.ts'
 import { admit, NOTHING, priceOf, type Rules, usageOf } from './admit.ts'
 import { authenticate } from './authenticate.ts'
-import { authorise, isModelInPath, membersOf, modelOf } from './authorise.ts'
-import { type BodyLimits, receiveBody } from './body.ts'
+import { authorise, isBodyRead, isModelInPath, membersOf, modelOf } from './authorise.ts'
+import { type BodyLimits, openBody, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
-import { callAws } from './call.ts'
+import { callAws, type Retry } from './call.ts'
 import { type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
+import { type Goal, inTurn, judgeAnswer, upstreamField, wayTo } from './failover.ts'
 import type { AwsHealth } from './health.ts'
 import { whileWanted } from './live.ts'
+import type { Operation } from './operations.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
@@ -79,39 +81,63 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
     return
   }
   if (isModelInPath(operation)) await permit(exchange, story, route, caller, undefined, house)
-  const upward = wayUp(story, route, caller, house)
-  if (operation.answer === 'conversation') {
-    await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
-    const tap = new UsageTap(200, CONVERSATION)
-    story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap }
-    story.sentMs = house.nowMs()
-    story.passage = await converse(exchange, upward, fields, caller, house, story.traffic, () => { story.answeredMs = house.nowMs() })
-    if (story.passage.status === 200) story.tap = tap
-    return
-  }
+  return operation.answer === 'conversation' ? talk(exchange, fields, route, caller, house, story) : call(exchange, fields, route, caller, house, story)
+}
 
-  const payload = await receiveBody(exchange, fields, bodyLimits(route, house))
-  story.bodyBytes = payload.bytes
+async function talk(exchange: Exchange, fields: RequestFields, route: Route, caller: Caller, house: ProxyDependencies, story: Story): Promise<void> {
+  const upward = wayUp(story, route, caller, house)
+  const goal = goalOf(story, upward, house)
+  await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)
+  const tap = new UsageTap(200, CONVERSATION)
+  story.traffic = { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap }
+  story.sentMs = house.nowMs()
+  story.passage = await converse(exchange, upward, fields, caller, goal, house, story, () => { story.answeredMs = house.nowMs() })
+  if (story.passage.status === 200) story.tap = tap
+}
+
+async function call(exchange: Exchange, fields: RequestFields, route: Route, caller: Caller, house: ProxyDependencies, story: Story): Promise<void> {
+  const { operation } = route
+  const upward = wayUp(story, route, caller, house)
+  const known = isModelInPath(operation) ? goalOf(story, upward, house) : undefined
+  const receive = known !== undefined && mayPour(operation, known, house) ? openBody : receiveBody
+  const payload = await receive(exchange, fields, bodyLimits(route, house))
   const stopSigns = signsOfLife(exchange, route)
   try {
     const members = membersOf(payload.chunks, operation, house.rules.areTokensLimited)
-    if (!isModelInPath(operation)) await permit(exchange, story, route, caller, members, house)
+    if (known === undefined) await permit(exchange, story, route, caller, members, house)
+    const goal = known ?? goalOf(story, upward, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
     const ticket = await admitted(exchange, story, route, caller, estimate, house)
-    const answer = await whileWanted(exchange, caller, house, (errand) => callAws(errand, upward, fields, payload, house.appearances.of(caller), house, (again) => {
+    const onSend = (again: Retry | undefined) => {
       story.sentMs ??= house.nowMs()
       if (again !== undefined) story.retries.push(again)
-    }))
+    }
+    const answer = await whileWanted(exchange, caller, house, (errand) => inTurn(house.upstreams, goal, (upstream) => {
+      story.upstream = upstream.name
+      return callAws(errand, wayTo(upstream, caller, house), upward, fields, payload, house, onSend)
+    }, judgeAnswer, (why) => story.retries.push(why)))
     story.answeredMs = house.nowMs()
     stopSigns()
-    payload.release()
+    payload.answered(answer.status)
     if (operation.metered === true) story.tap = new UsageTap(answer.status, answer.fields)
-    const ours = ticket.fields(story.answeredMs)
+    const ours = [...ticket.fields(story.answeredMs), ...upstreamField(story.upstream)]
     story.passage = await relay(answer, { exchange, route, fields, caller, ours, idleMs: house.clientIdleMs, live: house.live, tap: story.tap })
   } finally {
     stopSigns()
+    story.bodyBytes = payload.received
     payload.release()
   }
+}
+
+/** Where a call may go, now that it is known what it asks for. */
+function goalOf({ profile, model, session }: Story, route: Route, { upstreams, models }: ProxyDependencies): Goal {
+  const called = profile === undefined ? model : models.of(profile)
+  return { candidates: upstreams.candidates(route, called, session), model: called }
+}
+
+/** Whether nobody needs a body but AWS, once: it is not signed, nothing in it decides, and there is no second upstream to want it. */
+function mayPour(operation: Operation, { candidates }: Goal, { rules }: ProxyDependencies): boolean {
+  return candidates.length === 1 && candidates[0]!.apiKey !== undefined && !isBodyRead(operation, rules.areTokensLimited)
 }
 
 /** What AWS answers a conversation with. */

@@ -1,4 +1,5 @@
 import type { HostCredentials } from '../credentials/index.ts'
+import type { Secret } from '../secret/index.ts'
 import { type Endpoint, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import type { Exchange } from './exchange.ts'
 import { Refusal } from './problem.ts'
@@ -16,10 +17,12 @@ export class AwsHealth {
   readonly #client: UpstreamClient
   readonly #credentials: HostCredentials
   readonly #endpoint: Endpoint
+  readonly #hasKey: boolean
   /** One for all who ask, kept for a while: asking often connects no more often. */
   #reach: Promise<Reach> | undefined
 
-  constructor({ client, credentials, endpoints }: { client: UpstreamClient; credentials: HostCredentials; endpoints: { readonly runtime: Endpoint } }) {
+  constructor({ client, credentials, apiKey, endpoints }: { client: UpstreamClient; credentials: HostCredentials; apiKey?: Secret | undefined; endpoints: { readonly runtime: Endpoint } }) {
+    this.#hasKey = apiKey !== undefined
     this.#client = client
     this.#credentials = credentials
     this.#endpoint = endpoints.runtime
@@ -40,6 +43,7 @@ export class AwsHealth {
   }
 
   #held(): Held {
+    if (this.#hasKey) return 'ok'
     try {
       return this.#credentials.get() instanceof Promise ? 'searching' : 'ok'
     } catch {

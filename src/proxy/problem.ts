@@ -27,6 +27,7 @@ export type RefusalCode =
   | 'LIMITS_UNAVAILABLE'
   | 'SESSION_TOO_LONG'
   | 'METADATA_NOT_ALLOWED'
+  | 'NO_UPSTREAM'
   | 'NO_AWS_CREDENTIALS'
   | 'AWS_CREDENTIALS_REFUSED'
   | 'AWS_ROLE_REFUSED'
@@ -139,6 +140,7 @@ export const PROBLEMS: Readonly<Record<ProblemCode, Problem>> = {
   UPGRADE_REQUIRED: { ...validation('With this method the operation is a WebSocket.'), status: 426, fields: ['Upgrade', 'websocket'] },
   // Any other 403 is tried again for minutes by Claude Code.
   MODEL_NOT_ALLOWED: { status: 403, type: 'AccessDeniedException', message: "You don't have access to the model with the specified model ID.", culprit: 'client', final: true },
+  NO_UPSTREAM: BAD_LABEL,
   TWO_MODELS: validation('The request body names a model twice.'),
   RATE_LIMITED: { status: 429, type: 'ThrottlingException', message: 'Too many requests.', culprit: 'client' },
   // No client that was tried repeats this one. 429 and 403 are repeated for minutes.

@@ -1,8 +1,7 @@
 import { parseJson } from '../json/index.ts'
 import type { Model, Models } from '../model/index.ts'
-import type { Appearance } from './appearance.ts'
 import { askAws } from './ask.ts'
-import type { CallDependencies } from './call.ts'
+import type { CallDependencies, Way } from './call.ts'
 
 /** ARNs of the models behind an inference profile; `undefined` where AWS does not say. */
 export type AskProfile = (id: string) => Promise<readonly string[] | undefined>
@@ -59,7 +58,7 @@ export class Profiles {
 }
 
 /** Asks by GetInferenceProfile, with the proxy's own credentials: they need `bedrock:GetInferenceProfile`. */
-export function askProfile(house: CallDependencies & Appearance): AskProfile {
+export function askProfile(house: CallDependencies & Way): AskProfile {
   return async (id) => {
     const { status, body } = await askAws(house, 'GET', `/inference-profiles/${encodeURIComponent(id)}`)
     return status === 200 ? modelArns(parseJson(body)) : undefined

@@ -31,6 +31,8 @@ export interface Story {
   model?: Model | undefined
   /** The inference profile that was called in its place. */
   profile?: string | undefined
+  /** Which of several upstreams served it, or was the last to be tried. */
+  upstream?: string | undefined
   /** The rule of the policy that decided. */
   rule?: string
   /** What it was expected to use. */
@@ -71,7 +73,7 @@ function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: num
   const problem = code === undefined ? undefined : PROBLEMS[code]
   return {
     time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, groups: caller?.groups,
-    source: exchange.source, method: exchange.method, operation: route?.operation.name, model: story.model?.id ?? route?.subject, profile: story.profile,
+    source: exchange.source, method: exchange.method, operation: route?.operation.name, model: story.model?.id ?? route?.subject, profile: story.profile, upstream: story.upstream,
     status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code, retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
     bytes_in: traffic?.bytesIn ?? story.bodyBytes, bytes_out: passage?.bytes ?? 0,
     input_tokens: usage?.input, output_tokens: usage?.output, cache_read_tokens: usage?.cacheRead, cache_write_tokens: usage?.cacheWrite,

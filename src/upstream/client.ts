@@ -31,6 +31,22 @@ export interface WireRequest {
   /** Flat name, value pairs, Host and Content-Length among them. */
   readonly fields: readonly string[]
   readonly chunks: readonly Buffer[]
+  /** In place of chunks: a body that comes while it is sent. */
+  readonly source?: BodySource | undefined
+}
+
+/** Gives a body piece by piece, no faster than it is taken. */
+export interface BodySource {
+  pour(sink: BodySink): void
+}
+
+export interface BodySink {
+  /** @returns Whether more is taken at once; if not, `drained` is called when it is. */
+  write(chunk: Buffer): boolean
+  end(): void
+  /** Gives the whole request up. */
+  destroy(): void
+  onDrained: (drained: () => void) => void
 }
 
 /** A request under way. */
@@ -71,8 +87,9 @@ export class UpstreamClient {
       headers: wire.fields as string[], setHost: false, insecureHTTPParser: false, maxHeaderSize: 65_536,
       ...(fresh && { fresh }),
     })
-    const { answer, giveUp } = awaitAnswer(request, this.#options)
-    writeBody(request, wire.chunks)
+    const { answer, giveUp, refresh } = awaitAnswer(request, this.#options)
+    if (wire.source === undefined) writeBody(request, wire.chunks)
+    else wire.source.pour(sinkOf(request, giveUp, refresh))
     let bytesBefore = 0
     request.once('socket', (socket) => { bytesBefore = socket.bytesRead })
     return { answer, repeatable: () => request.reusedSocket && request.socket?.bytesRead === bytesBefore, destroy: giveUp }
@@ -97,19 +114,30 @@ export class UpstreamClient {
   }
 }
 
-function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): { readonly answer: Promise<IncomingMessage>; readonly giveUp: () => void } {
+interface Awaited {
+  readonly answer: Promise<IncomingMessage>
+  readonly giveUp: () => void
+  /** Something was done: silence counts from now. */
+  readonly refresh: () => void
+}
+
+function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): Awaited {
   const { promise: answer, resolve, reject } = deferred<IncomingMessage>()
   // As long as it is being connected, a request does not tell that it was destroyed. Once the answer has begun, its own
   // 'error' tells the story, and this is without effect.
+  let isAnswered = false
   const fail = (error: UpstreamError) => {
+    isAnswered = true
     clearTimeout(timer)
     request.destroy()
     reject(error)
   }
+  const refresh = () => { if (!isAnswered) timer.refresh() }
   const timer = setTimeout(() => fail(new UpstreamError('UPSTREAM_SILENT', 'no answer within the first-byte timeout')), firstByteMs)
   // It counts from what was last taken of the request: a slow upload is not the model's silence.
-  request.on('drain', () => timer.refresh()).on('finish', () => timer.refresh())
+  request.on('drain', refresh).on('finish', refresh)
   request.on('response', (message) => {
+    isAnswered = true
     clearTimeout(timer)
     const status = message.statusCode!
     if (status < 200 || status > 599) return fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'a status that HTTP does not know'))
@@ -122,7 +150,11 @@ function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOpti
     fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'switching protocols was not asked for'))
   })
   request.on('error', (error) => fail(named(error)))
-  return { answer, giveUp: () => fail(new UpstreamError('UPSTREAM_RESET', 'the request was given up')) }
+  return {
+    answer,
+    giveUp: () => fail(new UpstreamError('UPSTREAM_RESET', 'the request was given up')),
+    refresh,
+  }
 }
 
 function deferred<T>() {
@@ -152,6 +184,18 @@ function writeBody(request: ClientRequest, chunks: readonly Buffer[], next = 0):
     if (!request.write(chunks[i])) return void request.once('drain', () => writeBody(request, chunks, i + 1))
   }
   request.end(chunks[chunks.length - 1])
+}
+
+function sinkOf(request: ClientRequest, destroy: () => void, refresh: () => void): BodySink {
+  return {
+    destroy,
+    write(chunk) {
+      refresh()
+      return request.write(chunk)
+    },
+    end: () => void request.end(),
+    onDrained: (drained) => void request.on('drain', drained),
+  }
 }
 
 function named(error: Error & { code?: string }): UpstreamError {

@@ -106,6 +106,8 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'aws.control_endpoint': ['https://c', 'https://c', 'https://c'],
   'aws.mantle_endpoint': ['https://m', 'https://m', 'https://m'],
   'aws.require_private_endpoint': [true, 'true', true],
+  'aws.failover.cool_down': ['1m', '1m', 60_000],
+  'aws.failover.allow_cross_geography': [true, 'true', true],
   'aws.sts_endpoint': ['https://t', 'https://t', 'https://t'],
   'aws.fips': [false, 'false', false],
   'aws.allow_credential_process': [true, 'true', true],
@@ -169,7 +171,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.bearer_token', 'aws.upstreams', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {

@@ -54,6 +54,10 @@ export class FakeBedrock {
   others: ((accessKeyId: string) => { readonly secretAccessKey: string; readonly sessionToken: string } | undefined) | undefined
   /** Takes request bodies slowly: a pause after so many bytes. */
   pauses: { readonly everyBytes: number; readonly ms: number } | undefined
+  /** What is taken as an API key, in place of signatures. */
+  apiKey: string | undefined
+  /** Called with each request as its head comes, before anything of its body is read; it may answer at once. */
+  onHead: ((request: IncomingMessage, response: ServerResponse) => unknown) | undefined
   /** Called with each request once its body is here. */
   #waiting: ((seen: Seen) => void)[] = []
   #listening: ((heard: Heard) => void)[] = []
@@ -124,6 +128,7 @@ export class FakeBedrock {
 
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const over = new Promise<void>((resolve) => response.on('close', resolve))
+    await this.onHead?.(request, response)
     const chunks: Buffer[] = []
     try {
       let sincePause = 0
@@ -141,8 +146,9 @@ export class FakeBedrock {
     const { method, url: target, rawHeaders, headers, socket } = request
     const seen: Seen = { method: method!, target: target!, rawHeaders, headers, body, signature: this.#verify(method!, target!, rawHeaders, createHash('sha256').update(body).digest('hex')), socket, over }
     this.seen.push(seen)
-    if (seen.signature instanceof SigV4Error) {
-      response.writeHead(403, { 'x-amzn-ErrorType': 'InvalidSignatureException' }).end(JSON.stringify({ message: seen.signature.code }))
+    if (this.apiKey === undefined ? seen.signature instanceof SigV4Error : headers.authorization !== `Bearer ${this.apiKey}`) {
+      if (this.apiKey !== undefined) return void response.writeHead(403, { 'Content-Type': 'application/json' }).end('{"Message":"Authentication failed: Please make sure your API Key is valid."}')
+      response.writeHead(403, { 'x-amzn-ErrorType': 'InvalidSignatureException' }).end(JSON.stringify({ message: (seen.signature as SigV4Error).code }))
     } else {
       this.script(seen, response)
     }

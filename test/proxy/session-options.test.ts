@@ -81,7 +81,7 @@ test('a session that AWS does not end is ended, with the exception that AWS woul
   const session = { destroy: () => told.push('AWS is let go') } as unknown as Session
   const client = { accepted: () => undefined, fail: (type: string, message: string) => told.push(`${type}: ${message}`) } as unknown as ClientSide
   const outcome = joinSides({
-    exchange: {} as Exchange, caller: {} as Caller, live: new LiveAnswers(), operation: OPERATIONS.find(({ answer }) => answer === 'conversation')!,
+    exchange: {} as Exchange, caller: {} as Caller, ours: [], live: new LiveAnswers(), operation: OPERATIONS.find(({ answer }) => answer === 'conversation')!,
     open: (given) => {
       listener = given
       return session

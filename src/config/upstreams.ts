@@ -1,0 +1,45 @@
+import { apiKey, boolean, duration, endpoint, integer, list, modelPattern, profileName, region, roleArn, secret, text } from './kinds.ts'
+import { rows } from './rows.ts'
+import type { Option } from './schema.ts'
+
+/** Several regions or accounts of AWS. */
+export const upstreams = {
+  'aws.bearer_token': { kind: apiKey, reload: 'restart', variables: ['AWS_BEARER_TOKEN_BEDROCK'],
+    text: 'Bedrock API key, in place of signatures: no other AWS credentials are looked for. Large bodies of which nothing has to be known (the model stands in the path, no tokens are limited, there is one upstream) go up while they come, and nothing of them is kept. AWS takes no API key for conversations: they are answered 503.',
+    wrong: 'Not a key of this region, or expired: every request is answered 503. A token of a person, as clients of this proxy have it in `AWS_BEARER_TOKEN_BEDROCK`: the start fails.' },
+  'aws.upstreams': { default: '', reload: 'restart',
+    kind: rows({
+      name: { kind: text('name', 'a name of letters, digits and . _ -', /^[\w.-]{1,64}$/), required: true, reload: 'restart',
+        text: 'What it is called in the log, the audit log and the header `x-bedrock-sso-proxy-upstream` of answers.',
+        wrong: 'That of another one: the start fails.' },
+      region: { kind: region, reload: 'restart',
+        text: 'Its region; without it `aws.region`.',
+        wrong: 'A region without the model: AWS answers 400 or 404, and nothing else is tried.' },
+      endpoint: { kind: endpoint, reload: 'restart',
+        text: 'Its endpoint of the Bedrock runtime, and of the other services of Bedrock; without it, in the region of `aws`, the endpoints that are given there, else the ones of the region.',
+        wrong: 'Of another region: 503, for AWS refuses the signature.' },
+      profile: { kind: profileName, reload: 'restart',
+        text: 'Profile of the shared AWS files with its credentials, whatever the environment holds.',
+        wrong: 'In neither file: what goes there is answered 503.' },
+      role_arn: { kind: roleArn, reload: 'restart',
+        text: 'Role that is assumed for each caller there, with the names, tags and duration of `aws.assume_role`.',
+        wrong: 'It does not trust the proxy: what goes there is answered 503.' },
+      access_key_id: { kind: secret, reload: 'restart', text: 'Its access key.', wrong: 'Unknown to AWS: what goes there is answered 503.' },
+      secret_access_key: { kind: secret, reload: 'restart', text: 'Secret of the access key.', wrong: 'Of another key: what goes there is answered 503.' },
+      bearer_token: { kind: apiKey, reload: 'restart', text: 'Its Bedrock API key, as `aws.bearer_token`.', wrong: 'Not a key of its region: what goes there is answered 503.' },
+      weight: { kind: integer(1, 1000), reload: 'restart',
+        text: 'Its share of the calls, beside the weights of others; what a client calls one session (`x-claude-code-session-id`) goes to one of them, which has its prompts in its cache. Without weights the first one has all; one without, beside others that have some, is there for when they fail.',
+        wrong: 'More than its quotas allow: it throttles, and the others have its calls, twice on the way.' },
+      models: { kind: list(modelPattern), reload: 'restart',
+        text: 'Models that it is for, as in `policy.rules[].models`; without it all.',
+        wrong: 'A model in none of them: it is answered 400.' },
+    }),
+    text: 'Several regions or accounts of AWS, in the order in which they are tried; with any, only these are called, and what one leaves out is as in `aws`. The next one is tried before the first byte of an answer, and only after throttling (429), a status from 500 on, or when no connection could be made. Ids with a geography go to its regions only, ARNs to their own; what runs no model goes to the first. Each needs the guardrails that clients name.',
+    wrong: 'Accounts without access to the model: what they answer (403, 404) is given to the client.' },
+  'aws.failover.cool_down': { kind: duration('1s', '1h'), default: '30s', reload: 'restart',
+    text: 'How long an upstream that throttled or failed is passed over, for the model that it did so with, or for all where it could not be reached; after that one call finds out. Where all rest, they are tried all the same.',
+    wrong: 'Too short: many calls wait for a host that is gone. Too long: one upstream bears what two should.' },
+  'aws.failover.allow_cross_geography': { kind: boolean, default: 'false', reload: 'restart',
+    text: 'Whether a call may go to another geography (`us`, `eu`, `apac`…) than that of the first upstream in the list that is for its model.',
+    wrong: 'On where prompts must stay: they leave.' },
+} as const satisfies Readonly<Record<string, Option>>
