@@ -55,6 +55,7 @@ const WORKED: ReadonlySet<ProblemCode | undefined> = new Set<ProblemCode>([
 
 /** A frame of a stream holds a token or a few, and some two hundred bytes. */
 const STREAMED_BYTES_PER_TOKEN = 200
+const BYTES_PER_TOKEN = 4
 
 /**
  * What a call that went up has used: what its answer said. Where it broke off before that, or was a stream that does not say,
@@ -66,11 +67,17 @@ const STREAMED_BYTES_PER_TOKEN = 200
 export function usageOf(tap: UsageTap | undefined, estimate: Estimate, failure: ProblemCode | undefined, answered: number): Usage | undefined {
   if (tap === undefined) return WORKED.has(failure) ? { input: estimate.input, output: 0, cacheRead: 0, cacheWrite: 0, partial: true } : undefined
   const usage = tap.end(failure === undefined)
-  if (!usage.partial || (failure === undefined && !tap.isStream)) return usage
+  if (!usage.partial || (failure === undefined && (!tap.isStream || tap.isBroken))) return usage
   const { input, cacheRead, cacheWrite } = usage
   return {
     ...usage,
     input: input + cacheRead + cacheWrite === 0 ? estimate.input : input,
-    output: Math.max(usage.output, Math.ceil(answered / STREAMED_BYTES_PER_TOKEN)),
+    output: Math.max(usage.output, outputIn(answered, tap, estimate)),
   }
+}
+
+/** Tokens in so much of an answer. Most of a whole one is text, but for pictures: no more of it than was asked for. */
+function outputIn(bytes: number, { isStream }: UsageTap, { output }: Estimate): number {
+  const fewest = Math.ceil(bytes / STREAMED_BYTES_PER_TOKEN)
+  return isStream ? fewest : Math.max(fewest, Math.min(output, Math.ceil(bytes / BYTES_PER_TOKEN)))
 }

@@ -54,9 +54,14 @@ export class UsageTap {
     this.#reader = Reader && new Reader(this.#tally)
   }
 
-  /** Whether the answer is a stream that could be followed: one that says nothing of what it took was not asked to. */
+  /** Whether the answer comes event by event. */
   get isStream(): boolean {
-    return !this.#broken && this.#reader !== undefined && !(this.#reader instanceof BodyReader)
+    return this.#reader !== undefined && !(this.#reader instanceof BodyReader)
+  }
+
+  /** Whether it could not be followed to its end; or that was an exception, after which nothing more is said. */
+  get isBroken(): boolean {
+    return this.#broken
   }
 
   /** Takes bytes of AWS, in pieces of any size. */

@@ -141,7 +141,7 @@ test('limits.groups, limits.users: the own row counts before that of a group, th
 
 test('an aborted stream counts what was seen of it, and its line says that this is partial', async () => {
   const proxy = await proxyWith({ default: { tokens_per_day: 100_000 } })
-  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '100000' }).write('x'.repeat(2000))
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'text/event-stream' }).write('x'.repeat(2000))
   const line = proxy.nextRequestLine()
   const controller = new AbortController()
   const response = await fetch(`${proxy.url}/model/${MODEL}/converse`, { method: 'POST', headers: { authorization: `Bearer ${token()}` }, body: 'y'.repeat(4000), signal: controller.signal })

@@ -44,6 +44,21 @@ test('a stream that does not say what it used is charged what can be estimated: 
   assert.deepEqual([input, output, partial, error], [Math.ceil(body.length / 4), 21, true, undefined])
 })
 
+test('who leaves before the end of a whole answer is charged for the text that came, as far as it was asked for', async () => {
+  const proxy = await proxyWith(new ConfigFile({ limits: { default: { tokens_per_day: 100_000 } } }).env)
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '100000' }).write('x'.repeat(2000))
+  for (const [maxTokens, charged] of [[4000, 500], [300, 300], [5, 10]] as const) {
+    const line = proxy.nextRequestLine()
+    const controller = new AbortController()
+    const response = await fetch(`${proxy.url}/model/${MODEL}/converse`, { method: 'POST', headers, body: `{"inferenceConfig":{"maxTokens":${maxTokens}}}`, signal: controller.signal })
+    const reader = response.body!.getReader()
+    for (let bytes = 0; bytes < 2000;) bytes += (await reader.read()).value!.length
+    controller.abort()
+    const { error, output_tokens: output, partial } = await line
+    assert.deepEqual([error, output, partial], ['CLIENT_GONE', charged, true])
+  }
+})
+
 test('a body that hides its model, or its length, is refused where it is packed, and dear where it is written in another way', async () => {
   const proxy = await proxyWith(new ConfigFile({ pricing: [{ models: ['a.b'], input: 1, output: 1 }, { models: ['c.d'], input: 2, output: 2 }] }).env)
   bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end('{"usage":{"input_tokens":1000000,"output_tokens":0}}')
