@@ -11,20 +11,14 @@ import type { Route } from './route.ts'
 export const isModelInPath = ({ model }: Operation): boolean => model === undefined || model === 'label'
 
 /**
- * What has to be known of a body before it goes up: its model, and how long its answer may get.
+ * Finds what has to be known of a body before it goes up: its model, and how long its answer may get.
  *
  * @param isWeighed - Whether tokens are limited: otherwise the length is nobody's business.
  */
-export function membersOf(chunks: readonly Buffer[], operation: Operation, isWeighed: boolean): Members | undefined {
+export function scannerFor(operation: Operation, isWeighed: boolean): MemberScanner | undefined {
   const names = namesFor(operation, isWeighed)
-  if (names === undefined) return undefined
-  const scanner = new MemberScanner(names)
-  for (const chunk of chunks) scanner.push(chunk)
-  return scanner.end()
+  return names && new MemberScanner(names)
 }
-
-/** Whether anything of a body has to be known. */
-export const isBodyRead = (operation: Operation, isWeighed: boolean): boolean => namesFor(operation, isWeighed) !== undefined
 
 const MODELS = { modelId: memberNames(['modelId']), model: memberNames(['model']) }
 const LENGTHS = memberNames(LENGTH_MEMBERS)

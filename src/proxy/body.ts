@@ -1,5 +1,6 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { RequestFields } from '../http/index.ts'
+import type { MemberScanner } from '../json/index.ts'
 import type { ByteBudget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
 import { Refusal } from './problem.ts'
@@ -46,6 +47,8 @@ export interface BodyLimits {
   /** Silence after which the client is taken to be gone. */
   readonly idleMs: number
   readonly budget: ByteBudget
+  /** Reads in it piece by piece, as it comes: at its end, all at once, the largest would hold up everybody else. */
+  readonly scanner?: MemberScanner | undefined
 }
 
 const EMPTY_SHA256 = 'e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
@@ -155,6 +158,7 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       idle.refresh()
       hash ??= createHash('sha256')
       hash.update(chunk)
+      limits.scanner?.push(chunk)
       chunks.push(chunk)
       const waiting = reservation.cover(bytes)
       if (waiting === undefined) return

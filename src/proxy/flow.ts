@@ -7,7 +7,7 @@ import type { Models } from '../model/index.ts'
 import { type Estimate, estimateTokens, UsageTap } from '../usage/index.ts'
 import { admit, NOTHING, priceOf, type Rules, usageOf } from './admit.ts'
 import { authenticate } from './authenticate.ts'
-import { authorise, isBodyRead, isModelInPath, membersOf, modelOf } from './authorise.ts'
+import { authorise, isModelInPath, modelOf, scannerFor } from './authorise.ts'
 import { type BodyLimits, openBody, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
 import { callAws, type Retry } from './call.ts'
@@ -16,7 +16,6 @@ import type { Exchange } from './exchange.ts'
 import { type Goal, inTurn, judgeAnswer, upstreamField, wayTo } from './failover.ts'
 import type { AwsHealth } from './health.ts'
 import { whileWanted } from './live.ts'
-import type { Operation } from './operations.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
@@ -99,11 +98,12 @@ async function call(exchange: Exchange, fields: RequestFields, route: Route, cal
   const { operation } = route
   const upward = wayUp(story, route, caller, house)
   const known = isModelInPath(operation) ? goalOf(story, upward, house) : undefined
-  const receive = known !== undefined && mayPour(operation, known, house) ? openBody : receiveBody
-  const payload = await receive(exchange, fields, bodyLimits(route, house))
+  const scanner = scannerFor(operation, house.rules.areTokensLimited)
+  const receive = scanner === undefined && known !== undefined && mayPour(known) ? openBody : receiveBody
+  const payload = await receive(exchange, fields, { ...bodyLimits(route, house), scanner })
   const stopSigns = signsOfLife(exchange, route)
   try {
-    const members = membersOf(payload.chunks, operation, house.rules.areTokensLimited)
+    const members = scanner?.end()
     if (known === undefined) await permit(exchange, story, route, caller, members, house)
     const goal = known ?? goalOf(story, upward, house)
     const estimate = operation.metered === true ? estimateTokens(payload.bytes, members, house.rules.reserveTokens) : NOTHING
@@ -135,10 +135,8 @@ function goalOf({ profile, model, session }: Story, route: Route, { upstreams, m
   return { candidates: upstreams.candidates(route, called, session), model: called }
 }
 
-/** Whether nobody needs a body but AWS, once: it is not signed, nothing in it decides, and there is no second upstream to want it. */
-function mayPour(operation: Operation, { candidates }: Goal, { rules }: ProxyDependencies): boolean {
-  return candidates.length === 1 && candidates[0]!.apiKey !== undefined && !isBodyRead(operation, rules.areTokensLimited)
-}
+/** Whether AWS needs a body only once, and unsigned: there is no second upstream to want it. */
+const mayPour = ({ candidates }: Goal): boolean => candidates.length === 1 && candidates[0]!.apiKey !== undefined
 
 /** What AWS answers a conversation with. */
 const CONVERSATION = ['content-type', 'application/vnd.amazon.eventstream']

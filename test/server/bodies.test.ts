@@ -71,9 +71,9 @@ describe('bodies', { concurrency: true }, () => {
     assert.deepEqual(house.seenOf('empty').map(({ headers }) => headers['content-length']), ['0', '0', '0'])
   })
 
-  test('an encoded body is nothing but bytes: it goes up as it is', async () => {
-    await assertAnswered(invoke('gzip', 'Content-Encoding: gzip\r\n', '\x1f\x8b\x08\x00\xff'), [200])
-    assert.deepEqual(bodiesOf('gzip'), ['\x1f\x8b\x08\x00\xff'])
+  test('an encoded body is refused: nobody here unpacks it, and AWS must not either', async () => {
+    await assertAnswered(invoke('gzip', 'Content-Encoding: gzip\r\n', '\x1f\x8b\x08\x00\xff'), [415])
+    assert.deepEqual(bodiesOf('gzip'), [])
   })
 
   test('a body that stalls is answered 408, by its length or in chunks', async () => {
