@@ -58,8 +58,13 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
     }
   }
   const nowMs = house.nowMs()
-  settle(story, failure, house.rules, nowMs)
-  report(exchange, house, story, failure, nowMs)
+  try {
+    settle(story, failure, house.rules, nowMs)
+    report(exchange, house, story, failure, nowMs)
+  } catch (error) {
+    story.ticket?.release(nowMs)
+    house.log.error('request', { request_id: exchange.id, error: 'INTERNAL', stack: error instanceof Error ? error.stack : String(error) })
+  }
 }
 
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {

@@ -76,7 +76,8 @@ const ready: Page = ({ checks }) => {
   return missing.length === 0 ? json(200, { status: 'ok' }) : json(503, { status: 'not ready', missing })
 }
 
-const openapi: Page = () => json(200, openApi())
+const OPENAPI = json(200, openApi())
+const openapi: Page = () => OPENAPI
 
 const setup: Page = (sources, fields) => ({ status: 200, type: 'text/plain; charset=utf-8', text: setupText(originOf(sources, fields)) })
 
