@@ -26,10 +26,10 @@ export interface Observation {
 }
 
 /** Opens the admin listener, where the configuration has one: metrics cost nothing where nobody can read them. */
-export async function openAdmin({ admin: { host, port } }: Config, house: Observed, checks: ReadinessChecks, log: Log, fd?: number): Promise<Observation> {
+export async function openAdmin({ admin: { host, port, user_metrics: byUser } }: Config, house: Observed, checks: ReadinessChecks, log: Log, fd?: number): Promise<Observation> {
   if (port === 0 && fd === undefined) return { observe: () => undefined, close: () => Promise.resolve() }
   const metrics = new Metrics({
-    version: VERSION, checks,
+    version: VERSION, byUser, checks,
     audit: house.audit,
     live: () => house.live.count,
     credentialsEndMs: () => credentialsEndMs(house),

@@ -11,6 +11,9 @@ export const admin = {
   'admin.port': { kind: integer(0, 65_535), default: '9464', reload: 'restart',
     text: 'Port for metrics and full health; 0 turns them off.',
     wrong: 'Taken by another process: the start fails.' },
+  'admin.user_metrics': { kind: boolean, default: 'false', reload: 'restart',
+    text: 'Counts requests, tokens and cost by user too; of very many users the last ones count together.',
+    wrong: 'True beside thousands of users: as many series, each scrape.' },
 } as const satisfies Options
 
 /** Who did what: a line for each call. */

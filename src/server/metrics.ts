@@ -6,6 +6,8 @@ import { Counter, exposition, Histogram, type Labels, type Metric, Reading } fro
 /** What the metrics read of the rest of the proxy. */
 export interface MetricSources {
   readonly version: string
+  /** Whether users are told apart. */
+  readonly byUser: boolean
   readonly live: () => number
   readonly checks: ReadonlyMap<string, () => boolean>
   readonly audit: AuditLog | undefined
@@ -40,12 +42,15 @@ export class Metrics {
     cost: new Counter({ name: `${P}cost_usd_total`, help: 'What calls cost, by the prices of the configuration.', labels: [model] }),
     errors: new Counter({ name: `${P}errors_total`, help: 'Requests that were refused or failed, by the code of the reason; limits that were hit are among them.', labels: ['error'] }),
   }
+  /** Names of people are for those who ask for them, and for no stranger: only who has a token has a name. */
+  readonly #users: UserMetrics | undefined
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
   readonly #metrics: readonly Metric[]
 
   constructor(sources: MetricSources) {
     this.#delay.enable()
-    this.#metrics = [...Object.values(this.#calls), ...readings(sources), new Reading('gauge', `${P}event_loop_delay_seconds`, 'How late the event loop was, since it was asked last.', () => this.#delays())]
+    this.#users = sources.byUser ? userMetrics() : undefined
+    this.#metrics = [...Object.values(this.#calls), ...Object.values(this.#users ?? {}), ...readings(sources), new Reading('gauge', `${P}event_loop_delay_seconds`, 'How late the event loop was, since it was asked last.', () => this.#delays())]
   }
 
   /** Counts a call at its end. */
@@ -62,6 +67,7 @@ export class Metrics {
     if (call.error !== undefined) errors.with(call.error).inc()
     if (call.cost_usd !== undefined) cost.with(family).inc(call.cost_usd)
     for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(kind, family).inc(call[field])
+    if (this.#users !== undefined && call.user !== undefined) countUser(this.#users, call, [call.issuer ?? '', call.user])
   }
 
   text(): string {
@@ -78,6 +84,23 @@ export class Metrics {
     // What is measured is the time between two looks, each of which is late by the delay.
     return stats.map(([stat, ns]) => [[['stat', stat]], Math.max(0, ns / 1e9 - DELAY_RESOLUTION_MS / 1000)])
   }
+}
+
+type UserMetrics = ReturnType<typeof userMetrics>
+
+function userMetrics() {
+  const labels = ['issuer', 'user']
+  return {
+    requests: new Counter({ name: `${P}user_requests_total`, help: 'Requests by user.', labels }),
+    tokens: new Counter({ name: `${P}user_tokens_total`, help: 'Tokens by user and kind.', labels: [...labels, 'kind'] }),
+    cost: new Counter({ name: `${P}user_cost_usd_total`, help: 'What the calls of a user cost.', labels }),
+  }
+}
+
+function countUser({ requests, tokens, cost }: UserMetrics, call: CallRecord, user: readonly [issuer: string, user: string]): void {
+  requests.with(...user).inc()
+  if (call.cost_usd !== undefined) cost.with(...user).inc(call.cost_usd)
+  for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(...user, kind).inc(call[field])
 }
 
 const DELAY_RESOLUTION_MS = 20

@@ -32,6 +32,7 @@ const bare = (kind: string) => (setting: Setting) => [...setting.node, file('bar
 export const peers = new Map<string, Peer>([
   ['floor', { what: 'node:http answering at once', measures: ['requests'], command: bare('floor') }],
   ['ours', { what: 'bedrock-sso-proxy', measures: ['requests', 'streams'], command: ours }],
+  ['off', { what: 'the same, policy, limits, audit and metrics off', measures: ['requests', 'streams'], command: ours }],
   ['fastify', { what: 'Fastify + jose + aws4 + undici', measures: ['requests', 'streams'], command: ({ node }) => [...node, file('fastify.ts')] }],
   ['haproxy', { what: 'HAProxy, JWT verified, no SigV4', measures: ['requests', 'streams'], command: () => ['haproxy', '-db', '-f', file('haproxy.cfg')] }],
   ['pipe', { what: 'node:http piping, nothing else', measures: ['streams'], command: bare('pipe') }],
@@ -67,7 +68,8 @@ let current: ChildProcess | undefined
 process.on('exit', () => current?.kill('SIGKILL'))
 
 /** Starts a peer and waits for its first good answer to `request`. */
-export async function start(name: string, setting: Setting, request: Buffer): Promise<Running> {
+export async function start(name: string, given: Setting, request: Buffer): Promise<Running> {
+  const setting = name === 'off' ? { ...given, bare: true } : given
   const port = await freePort()
   const log = join(setting.folder, `${name}.log`)
   const output = openSync(log, 'w')

@@ -260,6 +260,19 @@ test('admin: live streams are counted while they last, and the listener closes l
   await assert.rejects(get(proxy.admin, '/health'), { code: 'ECONNREFUSED' })
 })
 
+test('admin.user_metrics: users are counted where that is asked for, and else nowhere', async () => {
+  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ usage: { inputTokens: 7, outputTokens: 3 } }))
+  for (const asked of ['true', 'false']) {
+    const proxy = await startWithAdmin(bedrock, { ADMIN__USER_METRICS: asked })
+    await ask('HTTP/1.1', proxy.port, '/model/amazon.nova-lite-v1:0/converse', { headers: { authorization: `Bearer ${token({ sub: 'a"b' })}` }, body: '{}' })
+    const text = (await get(proxy.admin, '/metrics')).body.toString()
+    await proxy.stop()
+    const lines = ['user_requests_total{issuer="",user="a\\"b"} 1', 'user_tokens_total{issuer="",user="a\\"b",kind="input"} 7', 'user_tokens_total{issuer="",user="a\\"b",kind="output"} 3']
+    for (const line of lines) assert.equal(text.includes(`\nbedrock_sso_proxy_${line}\n`), asked === 'true', line)
+    assert.equal(text.includes('a\\"b'), asked === 'true')
+  }
+})
+
 test('admin: health, and nothing else; the door for clients has no metrics', async () => {
   const proxy = await startWithAdmin(bedrock)
   assert.deepEqual(JSON.parse((await get(proxy.admin, '/health')).body.toString()), { status: 'ok', checks: { credentials: 'ok', keys: 'ok', draining: 'ok' } })

@@ -145,6 +145,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'limits.default.usd_per_month': [50, '50', 50],
   'admin.host': ['::1', '::1', '::1'],
   'admin.port': [0, '0', 0],
+  'admin.user_metrics': [true, 'true', true],
   'audit.file': ['audit.jsonl', 'audit.jsonl', '/srv/audit.jsonl'],
   'audit.fsync': ['every', 'every', 'every'],
   'audit.fail': ['open', 'open', 'open'],
