@@ -16,6 +16,9 @@ import { loginFacts, openSignIn } from './sso.ts'
 /** How long a body may wait for memory. A paused upload hides that its client has left. */
 const MAX_WAIT_MS = 5000
 
+/** The rest is for what is given back already, and lies in memory until V8 collects it. */
+const HELD_SHARE = 3 / 4
+
 /** A proxy that runs. */
 export interface Running {
   readonly url: string
@@ -106,7 +109,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     }),
     ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
-    budget: new ByteBudget(server.max_inflight, MAX_WAIT_MS),
+    budget: new ByteBudget(server.max_inflight * HELD_SHARE, MAX_WAIT_MS),
     conversationModels: bidirectional.models,
     sessionMs: bidirectional.session_timeout,
     maxBodyBytes: server.max_body,

@@ -39,7 +39,7 @@ const server = {
     text: 'Largest request body; the default is the limit of Bedrock itself.',
     wrong: 'Smaller than what clients send: they get 413.' },
   'server.max_inflight': { kind: size('1MiB', '64GiB'), default: '256MiB', reload: 'restart',
-    text: 'Memory for all request bodies held at once; ten of the largest, and small ones by the thousand, fit into the default.',
+    text: 'Memory for all request bodies: three quarters for those held at once, the rest for what is given back and not yet collected. Eight of the largest, and small ones by the thousand, fit into the default.',
     wrong: 'Too small: uploads wait, then get 503. Too large: the process runs out of memory.' },
   'server.max_header': { kind: size('8KiB', '1MiB'), default: '64KiB', reload: 'restart',
     text: 'Largest header of a request, its request line included.',
