@@ -29,8 +29,7 @@ const sizeOf = (request: string) => `${(request.length - '\r\n0\r\n\r\n'.length)
 function assertPlain(model: string, body: string, name: string): void {
   for (const seen of house.seenOf(model)) {
     assert.equal(seen.body.toString('latin1'), body, name)
-    // Content-Encoding is the body's business, and AWS's to judge: it frames nothing.
-    const odd = seen.rawHeaders.filter((text, i) => i % 2 === 0 && /trans|encod|chunk/i.test(text) && !/^(?:accept|content)-encoding$/.test(text))
+    const odd = seen.rawHeaders.filter((text, i) => i % 2 === 0 && /trans|encod|chunk/i.test(text) && text !== 'accept-encoding')
     assert.deepEqual(odd, [], name)
   }
 }
@@ -38,6 +37,9 @@ function assertPlain(model: string, body: string, name: string): void {
 conformance('http1-smuggling-gadgets', (folder) => {
   const gadgets = readJson<Gadget[]>(folder, 'open', 'gadgets.json')
   const gadgetOf = (one: Gadget) => Buffer.from(one.header_lines_latin1_base64, 'base64').toString('latin1')
+
+  // It frames nothing: what it stands in is refused for itself, and what follows is read as it would be without it.
+  const isContentEncoding = (one: Gadget) => /^content-encoding:/im.test(gadgetOf(one))
 
   describe('what some server takes for chunked is refused, or is no header of ours', { concurrency: true }, () => {
     for (const lengthFirst of [false, true]) {
@@ -48,7 +50,7 @@ conformance('http1-smuggling-gadgets', (folder) => {
           const model = `clte-${order}-${i}`
           const answers = statuses(await house.send(head(`/model/${model}/invoke`, BEARER, gadgetOf(one), CL_TE.length, lengthFirst) + CL_TE))
           const seen = house.seenOf(model).length
-          assert.deepEqual(answers, seen === 0 ? [400] : [200], one.name)
+          assert.deepEqual(answers, seen > 0 ? [200] : isContentEncoding(one) ? [415] : [400], one.name)
           assert.ok(seen <= 1, one.name)
           assertPlain(model, CL_TE, one.name)
         })
@@ -61,8 +63,9 @@ conformance('http1-smuggling-gadgets', (folder) => {
           const first = head(`/model/${model}/invoke`, BEARER, gadgetOf(one), sizeOf(second).length, lengthFirst) + sizeOf(second)
           const answers = statuses(await house.send(`${first}${second}`))
           const seen = house.seenOf(model).length
-          assert.equal(house.seenOf(`${model}-second`).length, seen, one.name)
-          assert.deepEqual(answers, seen === 0 ? [400] : [200, 200], one.name)
+          const isCut = seen === 0 && !isContentEncoding(one)
+          assert.equal(house.seenOf(`${model}-second`).length, isCut ? 0 : 1, one.name)
+          assert.deepEqual(answers, isCut ? [400] : [seen === 0 ? 415 : 200, 200], one.name)
           assertPlain(model, sizeOf(second), one.name)
           assertPlain(`${model}-second`, SECOND_BODY, one.name)
         })
