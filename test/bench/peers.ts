@@ -45,12 +45,12 @@ function ours({ node, binary, bare }: Setting): string[] {
   return bare ? [...program, 'serve'] : [...program, 'serve', '--config', file('everything-on.json')]
 }
 
-function environment({ folder, secret, upstreamPort, bare }: Setting, port: number): Record<string, string> {
+function environment({ folder, secret, upstreamPort, bare }: Setting, port: number, adminPort: number): Record<string, string> {
   const aws = { AWS__REGION: 'us-east-1', AWS__ENDPOINT: `http://127.0.0.1:${upstreamPort}` }
   const keys = { AWS_ACCESS_KEY_ID: 'AKIDEXAMPLE', AWS_SECRET_ACCESS_KEY: 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY' }
   const proxy = { SERVER__PORT: `${port}`, SERVER__MAX_CONNECTIONS: '20000', JWT__SECRET: secret, LOGGING__LEVEL: 'info' }
   // The listener of metrics is what turns them on.
-  const all = bare ? { ADMIN__PORT: '0' } : { AUDIT__FILE: join(folder, 'audit.jsonl'), LIMITS__PATH: join(folder, 'limits'), ADMIN__PORT: `${port + 1}` }
+  const all = bare ? { ADMIN__PORT: '0' } : { AUDIT__FILE: join(folder, 'audit.jsonl'), LIMITS__PATH: join(folder, 'limits'), ADMIN__PORT: `${adminPort}` }
   const others = { PORT: `${port}`, UPSTREAM_PORT: `${upstreamPort}`, SECRET: secret }
   return { PATH: process.env.PATH ?? '', HOME: folder, ...aws, ...keys, ...proxy, ...all, ...others }
 }
@@ -75,7 +75,7 @@ export async function start(name: string, given: Setting, request: Buffer): Prom
   const output = openSync(log, 'w')
   const [program, ...args] = [...(hasTaskset ? ['taskset', '-c', '0'] : []), ...peers.get(name)!.command(setting)]
   const begun = performance.now()
-  const child = spawn(program!, args, { cwd: ROOT, env: environment(setting, port), stdio: ['ignore', output, output] })
+  const child = spawn(program!, args, { cwd: ROOT, env: environment(setting, port, await freePort()), stdio: ['ignore', output, output] })
   const ended = new Promise((resolve) => child.on('error', resolve).on('exit', resolve))
   current = child
   let problem: string | undefined = 'did not start'
