@@ -37,8 +37,8 @@ test('lock files say what to install, not from where', () => {
 
 /** No host of a registry: which one is used is the business of the machine. Spelt so that this file holds none. */
 const HOSTS = ['registry npmjs org', 'registry yarnpkg com', 'pypi org', 'files pythonhosted org', 'crates io', 'proxy golang org', 'sum golang org', 'repo maven apache org', 'deb debian org'].map((host) => host.replaceAll(' ', '.'))
-/** A clone at the top of the disk, or with a home there, has nothing to find. */
-const MACHINE = [dirname(ROOT), homedir()].filter((folder) => folder !== '/').map((folder) => `${folder}/`)
+/** What stands at the top of the disk, such as /tmp, every machine has: there is nothing to find then. */
+const MACHINE = [dirname(ROOT), homedir()].filter((folder) => dirname(folder) !== '/' && folder !== '/').map((folder) => `${folder}/`)
 
 const listed = spawnSync('git', ['ls-files', '-z', '--cached', '--others', '--exclude-standard'], { cwd: ROOT, encoding: 'utf8' })
 const files = (listed.stdout ?? '').split('\0').filter((path) => path !== '' && existsSync(join(ROOT, path)))
