@@ -2,7 +2,7 @@ import { parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
-import { Models } from '../model/index.ts'
+import { Glob, Models } from '../model/index.ts'
 import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, type Inherited, servePage } from '../server/index.ts'
 import { appearanceRules } from './appearance.ts'
@@ -110,7 +110,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight * HELD_SHARE, MAX_WAIT_MS),
-    conversationModels: bidirectional.models,
+    conversationModels: bidirectional.models.map((pattern) => new Glob(pattern)),
     sessionMs: bidirectional.session_timeout,
     maxBodyBytes: server.max_body,
     clientIdleMs: server.timeouts.idle,

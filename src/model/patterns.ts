@@ -62,7 +62,7 @@ class Pattern {
 }
 
 /** A pattern in which `*` stands for any characters. It looks at each character of a text once, whatever the pattern. */
-class Glob {
+export class Glob {
   readonly #parts: readonly string[]
 
   constructor(pattern: string) {

@@ -1,6 +1,7 @@
 import type { Credentials, CredentialSource } from '../credentials/index.ts'
 import { isSigned, type RequestFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
+import type { Glob } from '../model/index.ts'
 import { EventSigner, type Pair, type Scope, sign, signatureOf, STREAMING_EVENTS } from '../sigv4/index.ts'
 import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
 import type { Appearances } from './appearance.ts'
@@ -20,7 +21,7 @@ export interface ConversationDependencies extends CallDependencies, Watch {
   readonly appearances: Appearances
   readonly upstreams: Upstreams
   /** Models that may be spoken with; `*` stands for any characters. */
-  readonly conversationModels: readonly string[]
+  readonly conversationModels: readonly Glob[]
   /** How long AWS lets a conversation last. */
   readonly sessionMs: number
   /** How long a client may neither send nor take a byte. */
@@ -40,7 +41,7 @@ const GRACE_MS = 30_000
  * @throws UpstreamError - for the road.
  */
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, goal: Goal, house: ConversationDependencies, story: Story, onAnswer: () => void): Promise<Passage> {
-  if (!house.conversationModels.some((pattern) => matches(pattern, route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
+  if (!house.conversationModels.some((pattern) => pattern.matches(route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
   // What the client has said can go to one session only: another upstream is tried as long as there is none.
   const { way, credentials, socket } = await whileWanted(exchange, caller, house, (errand) => inTurn(house.upstreams, goal, (upstream) => {
     story.upstream = upstream.name
@@ -55,10 +56,6 @@ export async function converse(exchange: Exchange, route: Route, fields: Request
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
   })
   return 'body' in outcome ? passOn(outcome, exchange, { source: way.credentials, credentials }, signedMs, house) : outcome
-}
-
-function matches(pattern: string, model: string): boolean {
-  return new RegExp(`^${pattern.split('*').map((part) => part.replaceAll(/[.]/g, '\\$&')).join('.*')}$`).test(model)
 }
 
 async function connected(errand: Errand, way: Way, house: ConversationDependencies) {
