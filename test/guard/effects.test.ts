@@ -19,7 +19,7 @@ function isSet(option: string): boolean {
   const words = option.match(/\w+/g)!
   const variable = words.join('__').toUpperCase()
   const [leaf, table] = [words.at(-1)!, words.at(-2) ?? words[0]!]
-  return sources.some((source) => source.includes(variable) || (new RegExp(String.raw`\b${leaf}\b`).test(source) && new RegExp(String.raw`\b${table}\b`).test(source)))
+  return sources.some((source) => source.includes(variable) || (new RegExp(String.raw`\b${leaf}['"]?(?::|\])|'${leaf}'|[{,] ${leaf}[ ,]`).test(source) && new RegExp(String.raw`\b${table}\b`).test(source)))
 }
 
 test('every option is set in a test that looks at what it does', () => {
