@@ -150,7 +150,7 @@ const CONVERSATION = ['content-type', 'application/vnd.amazon.eventstream']
 async function permit(exchange: Exchange, story: Story, route: Route, caller: Caller, members: Members | undefined, house: ProxyDependencies): Promise<void> {
   const { rules, models, profiles } = house
   story.model = modelOf(route, members, models)
-  const resolved = story.model === undefined || !rules.doModelsMatter ? story.model : profiles.resolve(story.model)
+  const resolved = story.model === undefined || !rules.doModelsMatter ? story.model : profiles.resolve(story.model, caller)
   story.model = resolved instanceof Promise ? await whileWanted(exchange, caller, house, () => resolved) : resolved
   story.rule = authorise(caller, route.operation, story.model, rules.policy)
 }

@@ -9,51 +9,59 @@ import type { Passage } from './relay.ts'
 type Reach = 'ok' | 'unreachable' | 'timeout'
 type Held = 'ok' | 'searching' | 'missing'
 
+/** The better ones first: of several upstreams the worst counts. */
+const REACHES: readonly Reach[] = ['ok', 'timeout', 'unreachable']
+const HELDS: readonly Held[] = ['ok', 'searching', 'missing']
+
 /** How long a connection that was made, or not, is good as an answer. */
 const KEPT_MS = 5000
 
-/** How the way to AWS is: whether there are credentials, and whether the Bedrock runtime can be connected to. */
+/** What is asked of an upstream. */
+interface Asked {
+  readonly credentials: HostCredentials
+  readonly apiKey?: Secret | undefined
+  readonly endpoints: { readonly runtime: Endpoint }
+}
+
+/** How the way to AWS is: whether there are credentials, and whether the Bedrock runtime can be connected to; of all upstreams, and none is named. */
 export class AwsHealth {
   readonly #client: UpstreamClient
-  readonly #credentials: HostCredentials
-  readonly #endpoint: Endpoint
-  readonly #hasKey: boolean
+  readonly #all: readonly Asked[]
   /** One for all who ask, kept for a while: asking often connects no more often. */
-  #reach: Promise<Reach> | undefined
+  #reaches: Promise<readonly Reach[]> | undefined
 
-  constructor({ client, credentials, apiKey, endpoints }: { client: UpstreamClient; credentials: HostCredentials; apiKey?: Secret | undefined; endpoints: { readonly runtime: Endpoint } }) {
-    this.#hasKey = apiKey !== undefined
+  constructor({ client, all }: { readonly client: UpstreamClient; readonly all: readonly Asked[] }) {
     this.#client = client
-    this.#credentials = credentials
-    this.#endpoint = endpoints.runtime
+    this.#all = all
   }
 
-  /** Answers 200 or 503, with `{"status", "credentials": {"status", "provider", "expires"}, "runtime": {"status"}}`. */
+  /**
+   * Answers 200 with the status `ok`, or, where some upstreams of several cannot serve, `degraded`; 503 `unavailable` where none can. Beside it
+   * `"credentials": {"status", "provider", "expires"}` and `"runtime": {"status"}`, of several the worst, and how many of these can serve.
+   */
   async answer(exchange: Exchange): Promise<Passage> {
-    this.#reach ??= this.#probe().finally(() => setTimeout(() => { this.#reach = undefined }, KEPT_MS).unref())
-    const [held, reach] = [this.#held(), await this.#reach]
+    this.#reaches ??= Promise.all(this.#all.map((one) => this.#probe(one))).finally(() => setTimeout(() => { this.#reaches = undefined }, KEPT_MS).unref())
+    const [helds, reaches] = [this.#all.map(heldBy), await this.#reaches]
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
-    const isGood = held === 'ok' && reach === 'ok'
-    const { name, expiresMs } = this.#credentials
-    const expires = expiresMs === undefined ? null : new Date(expiresMs).toISOString()
-    const body = Buffer.from(JSON.stringify({ status: isGood ? 'ok' : 'unavailable', credentials: { status: held, provider: name, expires }, runtime: { status: reach } }))
-    const status = isGood ? 200 : 503
+    const serving = helds.filter((held, i) => held === 'ok' && reaches[i] === 'ok').length
+    const word = serving === helds.length ? 'ok' : serving > 0 ? 'degraded' : 'unavailable'
+    const status = serving > 0 ? 200 : 503
+    const told = { status: word, credentials: { status: worst(HELDS, helds), ...this.#credentials() }, runtime: { status: worst(REACHES, reaches) }, ...(helds.length > 1 && { upstreams: { all: helds.length, serving } }) }
+    const body = Buffer.from(JSON.stringify(told))
     exchange.answer(status, ['Content-Type', 'application/json', 'Content-Length', String(body.length), 'Cache-Control', 'no-store'], body)
     return { status, bytes: body.length, awsRequestId: undefined, failure: undefined }
   }
 
-  #held(): Held {
-    if (this.#hasKey) return 'ok'
-    try {
-      return this.#credentials.get() instanceof Promise ? 'searching' : 'ok'
-    } catch {
-      return 'missing'
-    }
+  /** Who gives them, and when the first of them expire. */
+  #credentials() {
+    const all = this.#all.map(({ credentials }) => credentials)
+    const expiresMs = Math.min(...all.map((one) => one.expiresMs ?? Infinity))
+    return { provider: [...new Set(all.map(({ name }) => name))].join(', '), expires: expiresMs === Infinity ? null : new Date(expiresMs).toISOString() }
   }
 
-  async #probe(): Promise<Reach> {
+  async #probe({ endpoints: { runtime } }: Asked): Promise<Reach> {
     try {
-      const socket = await this.#client.connect(this.#endpoint)
+      const socket = await this.#client.connect(runtime)
       socket.destroy()
       return 'ok'
     } catch (error) {
@@ -62,3 +70,14 @@ export class AwsHealth {
     }
   }
 }
+
+function heldBy({ apiKey, credentials }: Asked): Held {
+  if (apiKey !== undefined) return 'ok'
+  try {
+    return credentials.get() instanceof Promise ? 'searching' : 'ok'
+  } catch {
+    return 'missing'
+  }
+}
+
+const worst = <T>(order: readonly T[], found: readonly T[]): T => order[Math.max(...found.map((one) => order.indexOf(one)))]!

@@ -4,6 +4,7 @@ import { createServer } from 'node:net'
 import { once } from 'node:events'
 import { FakeBedrock } from '../kit/bedrock.ts'
 import { ask, PROTOCOLS } from '../kit/client.ts'
+import { ConfigFile } from '../kit/config.ts'
 import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
 
 const bedrock = await FakeBedrock.start()
@@ -81,4 +82,13 @@ test('credentials that are missing or still being looked for are 503; those of a
   assert.deepEqual([status, credentials], [503, { status: 'searching', provider: 'none', expires: null }])
   assert.deepEqual(await health(await start({ AWS_CREDENTIAL_EXPIRATION: '2099-01-01T00:00:00Z' })),
     [200, { status: 'ok', credentials: { ...ENVIRONMENT, expires: '2099-01-01T00:00:00.000Z' }, runtime: { status: 'ok' } }])
+})
+
+test('of several upstreams all are asked, and none is named: degraded while one serves, 503 when none does', async () => {
+  const rows = (...endpoints: readonly string[]) => new ConfigFile({ aws: { upstreams: endpoints.map((endpoint, i) => ({ name: `upstream-${i}`, endpoint })) } }).env
+  const credentials = ENVIRONMENT
+  const [good, gone] = [bedrock.url, 'http://127.0.0.1:9']
+  assert.deepEqual(await health(await start(rows(good, good))), [200, { status: 'ok', credentials, runtime: { status: 'ok' }, upstreams: { all: 2, serving: 2 } }])
+  assert.deepEqual(await health(await start(rows(good, gone))), [200, { status: 'degraded', credentials, runtime: { status: 'unreachable' }, upstreams: { all: 2, serving: 1 } }])
+  assert.deepEqual(await health(await start(rows(gone, gone))), [503, { status: 'unavailable', credentials, runtime: { status: 'unreachable' }, upstreams: { all: 2, serving: 0 } }])
 })

@@ -57,19 +57,46 @@ test('where nothing looks at models, AWS is asked nothing', async () => {
   assert.deepEqual([got.status, lookups() - before], [200, 0])
 })
 
-test('AWS is asked once for many who ask together, for four ids at once, and again after a minute', async () => {
+/** Profiles before an AWS that answers when it is told to. */
+function asked() {
   const models = new Models()
   const answers = new Map<string, (behind: readonly string[] | undefined) => void>()
-  let nowMs = 0
-  const profiles = new Profiles(models, (id) => new Promise((resolve) => answers.set(id, resolve)), () => nowMs)
-  const resolve = (name: string) => profiles.resolve(models.of(profile(name)))
-  const first = [resolve('a'), resolve('a'), resolve('b'), resolve('c'), resolve('d')]
-  assert.equal(answers.size, 4)
-  assert.ok(!(resolve('e') instanceof Promise), 'one too many is not waited for')
-  answers.get(profile('a'))!([foundation(HAIKU)])
-  for (const name of ['b', 'c', 'd']) answers.get(profile(name))!(undefined)
-  assert.deepEqual((await Promise.all(first)).map(({ names }) => names), [[HAIKU], [HAIKU], [], [], []])
+  const clock = { nowMs: 0 }
+  const profiles = new Profiles(models, (id) => new Promise((resolve) => answers.set(id, resolve)), () => clock.nowMs)
+  const resolve = (name: string, user = `user of ${name}`) => profiles.resolve(models.of(profile(name)), { issuer: 'i', user })
+  return { resolve, clock, asked: () => [...answers.keys()].map((id) => id.split('/')[1]), answer: (name: string, behind?: readonly string[]) => answers.get(profile(name))!(behind) }
+}
+
+test('AWS is asked once for many who ask together, and again after a minute', async () => {
+  const { resolve, clock, asked: questions, answer: say } = asked()
+  const both = [resolve('a'), resolve('a', 'another'), resolve('b')]
+  assert.deepEqual(questions(), ['a', 'b'])
+  say('a', [foundation(HAIKU)])
+  say('b')
+  assert.deepEqual((await Promise.all(both)).map(({ names }) => names), [[HAIKU], [HAIKU], []])
   assert.ok(!(resolve('b') instanceof Promise), 'what AWS does not know is not asked at once again')
-  nowMs = 60_001
+  clock.nowMs = 60_001
   assert.ok(resolve('b') instanceof Promise)
+})
+
+test('who makes up ids has one question under way, eight that wait for it, and no more; nobody else waits for them', async () => {
+  const { resolve, asked: questions, answer: say } = asked()
+  const names = Array.from({ length: 10 }, (_, i) => `made-up-${i}`)
+  const theirs = names.map((name) => resolve(name, 'mallory'))
+  assert.deepEqual(theirs.map((one) => one instanceof Promise), [...Array<boolean>(9).fill(true), false])
+  assert.deepEqual(questions(), ['made-up-0'])
+  const hers = resolve('good', 'alice')
+  assert.deepEqual(questions(), ['made-up-0', 'good'])
+  say('good', [foundation(HAIKU)])
+  assert.deepEqual((await hers).names, [HAIKU])
+  say('made-up-0')
+  await theirs[0]
+  assert.deepEqual(questions(), ['made-up-0', 'good', 'made-up-1'])
+  assert.ok(resolve('made-up-9', 'mallory') instanceof Promise, 'one has come free')
+})
+
+test('sixteen callers ask at once; one too many is not waited for', () => {
+  const { resolve } = asked()
+  const all = Array.from({ length: 17 }, (_, i) => resolve(`p${i}`))
+  assert.deepEqual(all.map((one) => one instanceof Promise), [...Array<boolean>(16).fill(true), false])
 })
