@@ -134,6 +134,21 @@ const CHECKS: readonly Check[] = [
     expected: `${AWS_KEYS.join(', ')} all from the file or all from the environment` },
 ]
 
+/** What works, but not as it was meant. */
+const HINTS: readonly Check[] = [
+  // An ID token is for the client that asked for it: everybody could sign in, and nobody call.
+  { about: ['jwt.audience', 'jwt.issuers', 'sso.client_id', 'sso.login_client_id', 'sso.token'],
+    broken: ({ sso, jwt }) => (sso.token === 'id' && sso.issuer !== undefined ? issuerKeys(jwt, (row) => (row.issuer ?? sso.issuer) === sso.issuer && lacks(row.audience, clientsOf(sso))).map((key) => `${key}.audience`) : false),
+    expected: 'the clients of sso (sso.client_id, sso.login_client_id) in it: the ID tokens of a sign-in are for them, and are refused without' },
+]
+
+const lacks = (list: readonly string[] | undefined, wanted: readonly string[]): boolean => list !== undefined && wanted.some((one) => !list.includes(one))
+
+/** Those whose ID tokens people get: on the pages, and by `login`. */
+function clientsOf({ client_id: id, client_secret: secret, login_client_id: login = secret === undefined ? id : undefined, redirect_url: pages }: Config['sso']): readonly string[] {
+  return [pages === undefined ? undefined : id, login].filter((client) => client !== undefined)
+}
+
 /** Whether a URL leads to the very address that the proxy listens on. */
 export function isOwn(url: string | undefined, { host, port }: Pick<Config['server'], 'host' | 'port'>): boolean {
   if (url === undefined || !URL.canParse(url)) return false
@@ -156,6 +171,11 @@ const lacksKey = (one: OneIssuer): boolean => keysOf(one) === 0 && !/^https?:/.t
 
 function issuersThat({ issuers }: Config['jwt'], broken: (row: OneIssuer, i: number) => boolean): readonly string[] {
   return issuers.flatMap((row, i) => (broken(row, i) ? [`jwt.issuers[${i}]`] : []))
+}
+
+/** The keys of issuers, of the list or the one at the top. */
+function issuerKeys(jwt: Config['jwt'], wanted: (row: Pick<Config['jwt'], 'issuer' | 'audience'>) => boolean): readonly string[] {
+  return jwt.issuers.length === 0 ? (wanted(jwt) ? ['jwt'] : []) : rowsThat('jwt.issuers', jwt.issuers, wanted)
 }
 
 function rowsThat<T>(key: string, rows: readonly T[], broken: (row: T, i: number) => boolean): readonly string[] {
@@ -182,7 +202,14 @@ function keysOfRows<T>(key: string, rows: ReadonlyMap<string, T>, broken: (row: 
 
 /** What is wrong between options. `failed` are those with problems of their own; `file` is named where no option is. */
 export function crossCheck(config: Config, sources: Sources, failed: ReadonlySet<string>, file = 'environment'): readonly Problem[] {
-  return CHECKS.filter(({ about }) => !about.some((key) => failed.has(key))).flatMap(({ about, broken, expected }) => {
+  return broken(CHECKS.filter(({ about }) => !about.some((key) => failed.has(key))), config, sources, file)
+}
+
+/** What is most likely not meant, in a configuration without problems. */
+export const crossHints = (config: Config, sources: Sources, file = 'environment'): readonly Problem[] => broken(HINTS, config, sources, file)
+
+function broken(checks: readonly Check[], config: Config, sources: Sources, file: string): readonly Problem[] {
+  return checks.flatMap(({ about, broken, expected }) => {
     const found = broken(config, sources)
     const given = about.find((option) => sources[option].layer !== 'default')
     const keys = found === true ? [given ?? about[0]!] : found || []

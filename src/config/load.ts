@@ -1,4 +1,4 @@
-import { crossCheck } from './checks.ts'
+import { crossCheck, crossHints } from './checks.ts'
 import { readEnvironment } from './environment.ts'
 import type { Environment } from './environment.ts'
 import { readFile } from './file.ts'
@@ -25,7 +25,7 @@ export interface LoadInput {
 export type Loaded = {
   /** Where the value of each option comes from. */
   readonly sources: Sources
-  /** What works but should not stay: secrets that others can read. */
+  /** What works but should not stay: secrets that others can read, a sign-in whose tokens are refused. */
   readonly hints: readonly Problem[]
 } & (
   | {
@@ -58,7 +58,6 @@ export function loadConfig({ args, env, cwd, files = nodeFiles, sdk = () => unde
   const failed = new Set(taken.filter(({ problems }) => problems.length > 0).map(({ name }) => name))
   const all = taken.flatMap(withParts)
   const sources = Object.fromEntries(all.map(({ name, place }) => [name, place])) as Sources
-  const hints = taken.flatMap((one) => one.hints)
   const config = nest(taken)
   const problems = [
     ...file.problems,
@@ -67,6 +66,7 @@ export function loadConfig({ args, env, cwd, files = nodeFiles, sdk = () => unde
     // What an unread file wanted is not known, so nothing can be said to be missing.
     ...(file.whole ? crossCheck(config, sources, failed, file.path) : []),
   ]
+  const hints = [...taken.flatMap((one) => one.hints), ...(problems.length === 0 ? crossHints(config, sources, file.path) : [])]
   return deepFreeze(problems.length === 0 ? { config, sources, hints, options: all.flatMap(({ name, option, value, place }) => (option === undefined ? [] : effectiveOption(name, option, value, place))), problems: [] } : { config: undefined, sources, hints, problems })
 }
 

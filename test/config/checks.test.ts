@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { formatProblem } from '../../src/config/index.ts'
 import { lines, load, NEEDED } from './kit.ts'
 
 const { jwt, aws } = NEEDED
@@ -93,3 +94,21 @@ test('An option with a problem of its own is not said to be missing as well', ()
   assert.deepEqual(lines(load({ jwt: { secret: '' }, aws: { region: '' } })).map((line) => line.replace(/: expected.*/, '')),
     ['/srv/config.json:3: jwt.secret', '/srv/config.json:6: aws.region'])
 })
+
+const SIGN_IN = { ...NEEDED, jwt: { issuer: 'https://a/' }, sso: { issuer: 'https://a/', client_id: 'pages', redirect_url: 'https://p/sign-in/callback' } }
+const LACKS = 'expected the clients of sso (sso.client_id, sso.login_client_id) in it: the ID tokens of a sign-in are for them, and are refused without'
+
+for (const [claim, document, env, expected] of [
+  ['no audience has the client of the pages', SIGN_IN, { JWT__AUDIENCE: 'bedrock' }, [`JWT__AUDIENCE: jwt.audience: ${LACKS}`]],
+  ['one has not the client of login', SIGN_IN, { JWT__AUDIENCE: 'pages', SSO__LOGIN_CLIENT_ID: 'cli' }, [`JWT__AUDIENCE: jwt.audience: ${LACKS}`]],
+  ['both are there', SIGN_IN, { JWT__AUDIENCE: 'pages,cli', SSO__LOGIN_CLIENT_ID: 'cli' }, []],
+  ['there are no pages, and login has its own', { ...SIGN_IN, sso: { issuer: 'https://a/', client_id: 'pages' } }, { JWT__AUDIENCE: 'cli', SSO__LOGIN_CLIENT_ID: 'cli' }, []],
+  ['nobody looks at it', SIGN_IN, {}, []],
+  ['clients are given access tokens', SIGN_IN, { JWT__AUDIENCE: 'bedrock', SSO__TOKEN: 'access' }, []],
+  ['it is another issuer with whom nobody signs in', { ...SIGN_IN, jwt: { issuers: [{ issuer: 'https://a/', audience: ['pages'] }, { issuer: 'https://b/', audience: ['bedrock'] }] } }, {}, []],
+  ['it is that one of several', { ...SIGN_IN, jwt: { issuers: [{ issuer: 'https://b/' }, { issuer: 'https://a/', audience: ['bedrock'] }] } }, {}, [`/srv/config.json:9: jwt.issuers[1].audience: ${LACKS}`]],
+] as const) {
+  test(`jwt.audience beside a sign-in that gives out ID tokens, where ${claim}: ${expected.length === 0 ? 'no hint' : 'a hint'}`, () => {
+    assert.deepEqual(load(document, env).hints.map(formatProblem), expected)
+  })
+}
