@@ -26,7 +26,7 @@ export interface Running {
   reload(setup: Setup): readonly string[]
   /** Goes on in a new audit log where the old one was renamed. */
   reopen(): void
-  /** Drains. Resolves to the number of answers that had to be cut when time was up. */
+  /** Drains. Resolves to the number of requests that had to be cut when time was up. */
   stop(): Promise<number>
 }
 
@@ -75,10 +75,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
     async stop() {
       draining = true
       let cut = 0
-      const timer = setTimeout(() => {
-        cut = live.end('DRAINING')
-        setTimeout(() => door.cut(), LAST_WORDS_MS).unref()
-      }, config.server.drain_timeout)
+      const timer = setTimeout(() => door.cut(() => { cut = live.end('DRAINING') }), config.server.drain_timeout)
       await door.drain(() => log.info('turning away'))
       clearTimeout(timer)
       aws.close()
@@ -91,9 +88,6 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
     },
   }
 }
-
-/** Time for the exception frames of a forced end to reach their clients. */
-const LAST_WORDS_MS = 500
 
 function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'audit' | 'closing' | 'observe'>) {
   const { config: { bidirectional, jwt, server }, issuers } = setup

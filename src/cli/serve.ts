@@ -52,9 +52,10 @@ export const serveCommand: Command = {
     supervisor.close()
     log.info('stopped', { cut })
     output.flush()
+    const code = cut === 0 ? 0 : EXIT_FAILURE
     // What nobody reads would keep the process for ever.
-    setTimeout(() => process.exit(0), LAST_LINES_MS).unref()
-    return 0
+    setTimeout(() => process.exit(code), LAST_LINES_MS).unref()
+    return code
   },
 }
 

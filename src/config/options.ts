@@ -57,7 +57,7 @@ const server = {
     text: 'How long a connection without a request is kept; the default outlasts the 60s of the usual load balancer.',
     wrong: 'Shorter than the balancer in front keeps its own: some requests meet a closed connection, 502.' },
   'server.drain_timeout': { kind: duration('0s', '1h'), default: '30s', reload: 'restart',
-    text: 'Time for running requests to finish after TERM or INT.',
+    text: 'Time for running requests to finish after TERM or INT. What is still under way then is told so and cut, and the program ends with 1.',
     wrong: 'Longer than the supervisor waits (`TimeoutStopSec`): streams are cut without a word.' },
 } as const satisfies Options
 

@@ -1,8 +1,10 @@
 import { createHash, type Hash } from 'node:crypto'
 import type { RequestFields } from '../http/index.ts'
+import type { Caller } from '../identity/index.ts'
 import type { MemberScanner } from '../json/index.ts'
 import type { ByteBudget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
+import { type EndCode, type Watch, whileWanted } from './live.ts'
 import { Refusal } from './problem.ts'
 import { isLarge, Upload } from './upload.ts'
 
@@ -47,6 +49,9 @@ export interface BodyLimits {
   /** Silence after which the client is taken to be gone. */
   readonly idleMs: number
   readonly budget: ByteBudget
+  /** Whose it is, and what tells whether they are still wanted. */
+  readonly caller: Caller
+  readonly watch: Watch
   /** Reads in it piece by piece, as it comes: at its end, all at once, the largest would hold up everybody else. */
   readonly scanner?: MemberScanner | undefined
 }
@@ -64,7 +69,8 @@ export async function openBody(exchange: Exchange, fields: RequestFields, limits
   const declared = Number(fields.get('content-length') ?? 0)
   if (!exchange.hasBody || !isLarge(declared) || declared > limits.maxBytes) return receiveBody(exchange, fields, limits)
   const reservation = new Reservation(limits.budget, exchange.aheadBytes)
-  await reservation.cover(Math.min(declared, exchange.aheadBytes))
+  const waiting = reservation.cover(Math.min(declared, exchange.aheadBytes))
+  if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
   return new Upload(exchange, declared, limits.idleMs, () => reservation.release())
 }
 
@@ -72,7 +78,7 @@ export async function openBody(exchange: Exchange, fields: RequestFields, limits
  * Receives the body of a request, hashing it as it comes.
  *
  * @throws Refusal - `BODY_TOO_LARGE` at once where the length is declared, else at the byte; `BODY_TIMEOUT`,
- *   `BODY_INCOMPLETE`, `OUT_OF_MEMORY_BUDGET`.
+ *   `BODY_INCOMPLETE`, `OUT_OF_MEMORY_BUDGET`; `TOKEN_REVOKED`, `DRAINING` at the moment that ends it.
  */
 export async function receiveBody(exchange: Exchange, fields: RequestFields, limits: BodyLimits): Promise<Payload> {
   const reservation = new Reservation(limits.budget, exchange.aheadBytes)
@@ -81,7 +87,7 @@ export async function receiveBody(exchange: Exchange, fields: RequestFields, lim
   if (declared > limits.maxBytes) throw new Refusal('BODY_TOO_LARGE')
   try {
     const waiting = reservation.cover(declared)
-    if (waiting !== undefined) await waiting
+    if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
     exchange.continue()
     return await collect(exchange, limits, reservation, declared)
@@ -176,6 +182,7 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       resolve(new Payload(chunks, bytes, hash?.digest('hex') ?? EMPTY_SHA256, reservation))
     }
     const onCut = () => fail(new Refusal(exchange.gone ? 'CLIENT_GONE' : 'BODY_INCOMPLETE'))
+    const onUnwanted = (code: EndCode) => fail(new Refusal(code))
     const fail = (error: Error) => {
       settle()
       reject(error)
@@ -185,11 +192,13 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       settled = true
       clearTimeout(idle)
       clearTimeout(hold)
+      limits.watch.live.delete(onUnwanted)
       body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
     }
     // A body of nothing ends before anybody reads it, and who left while we waited tells it no more.
     if (body.readableEnded) return onEnd()
     if (body.destroyed) return onCut()
+    limits.watch.live.add(onUnwanted, limits.caller)
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

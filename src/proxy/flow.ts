@@ -105,7 +105,7 @@ async function call(exchange: Exchange, fields: RequestFields, route: Route, cal
   const known = isModelInPath(operation) ? goalOf(story, upward, house) : undefined
   const scanner = scannerFor(operation, house.rules.areTokensLimited)
   const receive = scanner === undefined && known !== undefined && mayPour(known) ? openBody : receiveBody
-  const payload = await receive(exchange, fields, { ...bodyLimits(route, house), scanner })
+  const payload = await receive(exchange, fields, { ...bodyLimits(route, caller, house), scanner })
   const stopSigns = signsOfLife(exchange, route)
   try {
     const members = scanner?.end()
@@ -179,10 +179,10 @@ function belowBase(target: Target, basePath: string): Target {
   return { path: target.path.slice(basePath.length), query: target.query }
 }
 
-function bodyLimits({ operation }: Route, house: ProxyDependencies): BodyLimits {
+function bodyLimits({ operation }: Route, caller: Caller, house: ProxyDependencies): BodyLimits {
   // 4/3 for the base64 and a little for the JSON around it: 34,000,000 for 25,000,000.
   const maxBytes = operation.base64Body === true ? Math.ceil(house.maxBodyBytes * 1.36) : house.maxBodyBytes
-  return { maxBytes, idleMs: house.clientIdleMs, budget: house.budget }
+  return { maxBytes, idleMs: house.clientIdleMs, budget: house.budget, caller, watch: house }
 }
 
 const SIGN_OF_LIFE_MS = 60_000

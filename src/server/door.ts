@@ -39,6 +39,8 @@ export type Handler = (exchange: Exchange) => void
 // Requests that were on their way when the drain began are served; after this there are none.
 const GRACE_MS = 300
 const SWEEP_MS = 300
+/** Time for the last words of a forced end to reach their clients. */
+const LAST_WORDS_MS = 500
 
 /**
  * One port for HTTP/1.1 and HTTP/2, with TLS or without.
@@ -60,11 +62,12 @@ export class Door {
   readonly #sessions = new Map<Socket, ServerHttp2Session>()
   #draining = false
   #closing = false
+  #cutting = false
 
   constructor(options: DoorOptions, witnesses: Witnesses, handler: Handler) {
     this.#options = options
     this.#witnesses = witnesses
-    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, pingMs: options.pingMs, lastAnswer: () => this.#draining }
+    this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, pingMs: options.pingMs, lastAnswer: () => this.#draining, cutting: () => this.#cutting }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
     this.#serveH1 = this.#takeOver()
@@ -116,9 +119,15 @@ export class Door {
     ;(this.#h1 as TlsServer).setSecureContext(contextOf(tls))
   }
 
-  /** Ends every connection, whatever it is doing. */
-  cut(): void {
-    for (const socket of this.#sockets) socket.destroy()
+  /**
+   * Ends every connection, whatever it is doing.
+   *
+   * @param endAll - Has those who are served told why; what they are told has half a second to go out.
+   */
+  cut(endAll: () => void): void {
+    this.#cutting = true
+    endAll()
+    setTimeout(() => { for (const socket of this.#sockets) socket.destroy() }, LAST_WORDS_MS).unref()
   }
 
   #createH1(handler: Handler): Server {

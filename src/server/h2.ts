@@ -18,7 +18,7 @@ export class Http2Exchange implements Exchange, Sink {
   readonly hasBody: boolean
   readonly body: ServerHttp2Stream
   readonly aheadBytes = STREAM_WINDOW_BYTES
-  readonly #takeMs: number
+  readonly #terms: Terms
   readonly #isConversation: boolean
   onGone: (() => void) | undefined
   #gone = false
@@ -32,7 +32,7 @@ export class Http2Exchange implements Exchange, Sink {
     this.source = sourceOf(stream.session?.socket.remoteAddress ?? '', this.fields, terms.trustedProxies)
     this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
     this.body = stream
-    this.#takeMs = terms.takeMs
+    this.#terms = terms
     this.#isConversation = headers['content-type'] === 'application/vnd.amazon.eventstream'
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     // The stream is told of a tick after its head came: its client can have reset it meanwhile.
@@ -77,7 +77,7 @@ export class Http2Exchange implements Exchange, Sink {
   end(chunk?: Buffer | string): void {
     this.body.end(chunk)
     if (this.body.destroyed) return
-    const timer = setTimeout(() => this.body.destroy(), this.#takeMs)
+    const timer = setTimeout(() => this.body.destroy(), this.#terms.takeMs)
     this.body.once('close', () => clearTimeout(timer))
     // RFC 9113 §8.1: an answer that ends before its request does, and a client that need not go on.
     if (this.hasBody && !this.body.readableEnded) drainAway(this.body, (ended) => { if (!ended) this.body.close(constants.NGHTTP2_NO_ERROR) })
@@ -90,7 +90,7 @@ export class Http2Exchange implements Exchange, Sink {
   // The Node client takes no answer while more than 10 MB of its upload are queued, so the upload is read first.
   // A conversation may go on for as long as there is no answer.
   answer(status: number, fields: readonly string[], body: Buffer): void {
-    if (this.#isConversation) this.#finish(status, fields, body)
+    if (this.#isConversation || this.#awaitsContinue || this.#terms.cutting()) this.#finish(status, fields, body)
     else drainAway(this.body, () => this.#finish(status, fields, body))
   }
 

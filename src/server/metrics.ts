@@ -109,7 +109,7 @@ const TOKENS = [['input_tokens', 'input'], ['output_tokens', 'output'], ['cache_
 
 function readings({ version, live, checks, audit, credentialsEndMs, issuers }: MetricSources): Metric[] {
   const rows: readonly ['counter' | 'gauge', string, string, ConstructorParameters<typeof Reading>[3]][] = [
-    ['gauge', `${P}live_streams`, 'Requests that are with AWS: those that wait for an answer, and answers under way.', live],
+    ['gauge', `${P}live_streams`, 'Requests under way: uploads that are not all here, calls that wait for AWS, and its answers.', live],
     ['gauge', `${P}ready`, 'Whether what must be so is so.', () => [...checks].map(([name, check]) => [[['check', name]], check() ? 1 : 0])],
     ['gauge', `${P}credentials_expiry_timestamp_seconds`, 'When our AWS credentials end; absent where they do not.', () => seconds(credentialsEndMs())],
     ['gauge', `${P}keys_age_seconds`, 'Since when the keys of an issuer are as they are; absent where they come from the configuration.', () => issuers().flatMap(({ issuer = '', ageMs }) => (ageMs === undefined ? [] : [[[['issuer', issuer]], ageMs / 1000]]))],

@@ -10,4 +10,6 @@ export interface Terms {
   readonly pingMs: number
   /** Whether a connection is to close after the answer that begins now. */
   readonly lastAnswer: () => boolean
+  /** Whether every connection is about to be cut: no answer can wait then for the rest of its request. */
+  readonly cutting: () => boolean
 }

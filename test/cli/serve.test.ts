@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
-import { Agent, request } from 'node:http'
-import { connect as h2connect } from 'node:http2'
+import { Agent, type IncomingMessage, request } from 'node:http'
+import { connect as h2connect, type IncomingHttpHeaders } from 'node:http2'
 import { connect, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { test } from 'node:test'
 import { connect as tlsConnect } from 'node:tls'
 import { Splitter, stringHeader } from '../../src/eventstream/index.ts'
 import { plainAnswer } from '../kit/bedrock.ts'
-import { ask, PROTOCOLS } from '../kit/client.ts'
+import { ask, type Protocol, PROTOCOLS } from '../kit/client.ts'
 import { authorization, bedrock, beginStreams, HELLO, serve, STREAM } from './kit.ts'
 
 test('SIGTERM during 50 streams of both protocols: all 50 complete, then the program ends with 0', async () => {
@@ -34,9 +34,22 @@ test('streams that outlast the drain end with serviceUnavailableException', asyn
     assert.equal(stringHeader(last.headers, ':exception-type'), 'serviceUnavailableException')
     assert.equal(got.complete, true)
   }
-  assert.equal(await program.ended(), 0)
+  assert.equal(await program.ended(), 1)
   assert.match(program.stdout.at(-1)!, /"msg":"stopped","cut":4/)
 })
+
+for (const protocol of PROTOCOLS) {
+  test(`uploads that outlast the drain, one half here and one that waits for memory, are answered 503 over ${protocol}, and the program ends with 1`, async () => {
+    const program = serve({ SERVER__DRAIN_TIMEOUT: '2s', SERVER__MAX_INFLIGHT: '2MiB', SERVER__MAX_BODY: '1500KB' })
+    const port = await program.port()
+    const uploads = [await beginUpload(protocol, port, 1_400_000), await beginUpload(protocol, port, 1_400_000)]
+    program.child.kill('SIGTERM')
+    for (const { answer } of uploads) assert.deepEqual(await answer, [503, '1', 'The proxy is shutting down.'])
+    assert.equal(await program.ended(), 1)
+    assert.equal(program.stdout.filter((line) => line.includes('"error":"DRAINING"')).length, 2)
+    assert.match(program.stdout.at(-1)!, /"msg":"stopped","cut":2/)
+  })
+}
 
 test('SIGTERM under keep-alive load resets nobody: every request that was sent is answered', async () => {
   const program = serve()
@@ -172,6 +185,31 @@ test('a port that is taken ends the program with an error that says so', async (
   assert.equal(program.stderr.join('\n'), `cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`)
 })
 
+type Answered = readonly [status: unknown, retryAfter: unknown, message: string]
+
+/** An upload of which only the first bytes are sent; they are at the program when this resolves. */
+async function beginUpload(protocol: Protocol, port: number, bytes: number): Promise<{ answer: Promise<Answered> }> {
+  const headers = { authorization: authorization(), 'content-length': bytes }
+  if (protocol === 'HTTP/2') {
+    const session = h2connect(`http://127.0.0.1:${port}`)
+    const stream = session.request({ ':method': 'POST', ':path': '/model/x/invoke', ...headers })
+    const answer = Promise.all([once(stream, 'response'), once(stream, 'data')]).then(([[head], [body]]) => answered(head[':status'], head, body))
+    // A PING would overtake the head of a request that has not gone out.
+    await new Promise((resolve) => stream.write(' ', resolve))
+    await new Promise((resolve) => session.ping(resolve))
+    return { answer }
+  }
+  const agent = new Agent({ keepAlive: true })
+  const [hello] = await once(request({ port, host: '127.0.0.1', agent, path: '/health' }).end(), 'response') as [IncomingMessage]
+  await once(hello.resume(), 'close')
+  const upload = request({ port, host: '127.0.0.1', agent, path: '/model/x/invoke', method: 'POST', headers })
+  const answer = once(upload, 'response').then(async ([response]) => answered(response.statusCode, response.headers, (await once(response, 'data'))[0]))
+  await new Promise((resolve) => upload.write(' ', resolve))
+  return { answer }
+}
+
+const answered = (status: unknown, fields: IncomingHttpHeaders, body: Buffer): Answered => [status, fields['retry-after'], (JSON.parse(String(body)) as { message: string }).message]
+
 function refusedConnection(port: number): Promise<void> {
   return new Promise((resolve) => {
     const attempt = (): void => {
@@ -196,6 +234,6 @@ for (const protocol of PROTOCOLS) {
     program.child.kill('SIGTERM')
     const { status, headers } = await answer
     assert.deepEqual([status, headers['retry-after']], [503, '1'])
-    assert.equal(await program.ended(), 0)
+    assert.equal(await program.ended(), 1)
   })
 }
