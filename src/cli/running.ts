@@ -1,4 +1,4 @@
-import { parseNetwork } from '../http/index.ts'
+import { belowBase, parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import { openLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
@@ -43,7 +43,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
   const signIn = openSignIn(setup, house)
   const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, (exchange) => {
-    const path = pathBelow(exchange, base)
+    const path = belowBase(pathOf(exchange), base)
     if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
   })
   let draining = false
@@ -126,12 +126,8 @@ function doorOptions({ config: { bidirectional, server }, tls }: Setup) {
   }
 }
 
-/** The path of a request below `base`; `undefined` where it is elsewhere. */
-function pathBelow({ target }: Exchange, base: string): string | undefined {
-  const end = target.indexOf('?')
-  const path = end < 0 ? target : target.slice(0, end)
-  return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined
-}
+/** The path of a request, whatever it is: pages refuse nothing. */
+const pathOf = ({ target }: Exchange): string => target.split('?', 1)[0]!
 
 function hasCredentials({ apiKey, credentials }: WayToAws['all'][number]): boolean {
   try {

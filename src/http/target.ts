@@ -24,6 +24,11 @@ export function parseTarget(raw: string): Target {
   return mark < 0 ? { path: raw, query: undefined } : { path: raw.slice(0, mark), query: raw.slice(mark + 1) }
 }
 
+/** The path below a prefix, which is empty or begins with a slash; `undefined` where it is elsewhere. */
+export function belowBase(path: string, base: string): string | undefined {
+  return path.startsWith(`${base}/`) ? path.slice(base.length) : undefined
+}
+
 /**
  * Decodes one label of a path, such as a model id, exactly once.
  *

@@ -1,5 +1,5 @@
 import type { HostCredentials } from '../credentials/index.ts'
-import { parseTarget, type RequestFields, requestFields, type Target } from '../http/index.ts'
+import { belowBase, parseTarget, type RequestFields, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
 import type { Members } from '../json/index.ts'
 import type { Limits, Ticket } from '../limits/index.ts'
@@ -70,7 +70,7 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {
   const fields = requestFields(exchange.fields, exchange.protocol)
   story.session = fields.get('x-claude-code-session-id')
-  const route = story.route = findRoute(exchange.method, belowBase(parseTarget(exchange.target), house.basePath))
+  const route = story.route = findRoute(exchange.method, below(parseTarget(exchange.target), house.basePath))
   const { operation } = route
   const isWebSocket = exchange.join !== undefined
   if (isWebSocket !== (operation.webSocket === true)) throw new Refusal(isWebSocket ? 'NO_WEBSOCKET' : 'UPGRADE_REQUIRED')
@@ -174,9 +174,10 @@ async function admitted(exchange: Exchange, story: Story, { operation }: Route, 
   return ticket
 }
 
-function belowBase(target: Target, basePath: string): Target {
-  if (!target.path.startsWith(`${basePath}/`)) throw new Refusal('UNKNOWN_OPERATION')
-  return { path: target.path.slice(basePath.length), query: target.query }
+function below({ path: whole, query }: Target, basePath: string): Target {
+  const path = belowBase(whole, basePath)
+  if (path === undefined) throw new Refusal('UNKNOWN_OPERATION')
+  return { path, query }
 }
 
 function bodyLimits({ operation }: Route, caller: Caller, house: ProxyDependencies): BodyLimits {

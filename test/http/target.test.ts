@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { decodeLabel, HttpError, type HttpErrorCode, parseQuery, parseTarget } from '../../src/http/index.ts'
+import { belowBase, decodeLabel, HttpError, type HttpErrorCode, parseQuery, parseTarget } from '../../src/http/index.ts'
 
 const refusal = (code: HttpErrorCode) => (error: unknown) => error instanceof HttpError && error.code === code
 
@@ -13,6 +13,12 @@ test('parseTarget() takes path and query apart as they are spelt', () => {
 test('parseTarget() refuses whatever is not an origin-form path of visible ASCII', () => {
   const targets = ['', '*', 'http://evil.example/x', 'https://169.254.169.254/', '//evil.example/x', 'model/x', '/a#b', '/a\\b', '/a b', '/a\tb', '/a\x00', '/a\xe9', `/${'a'.repeat(9000)}`]
   for (const target of targets) assert.throws(() => parseTarget(target), refusal('HTTP_BAD_TARGET'), JSON.stringify(target))
+})
+
+test('belowBase() gives what stands below the prefix, and nothing for its neighbours', () => {
+  const paths = ['/ai/model/x', '/ai/', '/ai', '/aid/model/x', '/model/x', '/AI/x']
+  assert.deepEqual(paths.map((path) => belowBase(path, '/ai')), ['/model/x', '/', undefined, undefined, undefined, undefined])
+  assert.deepEqual(['/model/x', '*'].map((path) => belowBase(path, '')), ['/model/x', undefined])
 })
 
 test('decodeLabel() decodes once, whatever the spelling', () => {
