@@ -3,6 +3,10 @@ const PHOFF = 32
 const PHENTSIZE = 54
 const PHNUM = 56
 
+/** Which processor the program is for, and how Node calls it. */
+const MACHINE = 18
+const MACHINES: Readonly<Record<number, string>> = { 0x3e: 'x64', 0xb7: 'arm64' }
+
 /** Types and fields of a program header. */
 const PT_LOAD = 1
 const PT_NOTE = 4
@@ -51,6 +55,9 @@ export function inject(node: Buffer, blob: Buffer): Buffer {
   binary[fuseOf(node)] = '1'.charCodeAt(0)
   return binary
 }
+
+/** The processor that a program is for, as `process.arch` has it. */
+export const machineOf = (program: Buffer): string | undefined => MACHINES[program.readUInt16LE(MACHINE)]
 
 function segmentsOf(node: Buffer): readonly Segment[] {
   if (node.toString('latin1', 0, 6) !== '\x7fELF\x02\x01') throw new Error('this is no ELF64 program, little-endian')

@@ -1,4 +1,5 @@
 import { PROGRAM, binaryOf, sha256 } from './build.ts'
+import { machineOf } from './elf.ts'
 import { FLAVOURS } from './flavours.ts'
 
 /** What is to be compared: a binary, the official Node it is said to be made of, and the program it is said to run. */
@@ -16,7 +17,7 @@ export interface Verdict {
 
 /** Makes each binary there could be out of the two parts, and compares byte by byte: one of them is this one, or none is. */
 export function verify({ binary, node, program }: Claim): Verdict {
-  const flavour = FLAVOURS.find((one) => binaryOf(one, node, program).equals(binary))
+  const flavour = FLAVOURS.find((one) => one.node.package.endsWith(`-${machineOf(node)}`) && binaryOf(one, node, program).equals(binary))
   if (flavour === undefined) return { good: false, lines: [`this is no binary of that Node and that program; ${differences(binary, node)}`] }
   return {
     good: true,

@@ -7,6 +7,9 @@ import { delimiter, dirname, join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 
 const ROOT = join(import.meta.dirname, '..', '..')
+/** By npm, as the README has it, or of the binary that is named. */
+const { BEDROCK_SSO_PROXY_BINARY: BINARY } = process.env
+const [FILE, ...ARGS] = BINARY === undefined ? ['npm', 'run', 'demo'] as const : [BINARY, 'demo'] as const
 const LAST_LINE = 'Ctrl-C ends it.'
 /** The node of this run, and nothing else of this environment; coverage is named, as Node hands it down by itself. */
 const ENV = { PATH: [dirname(process.execPath), process.env.PATH].join(delimiter), HOME: process.env.HOME, NODE_V8_COVERAGE: undefined }
@@ -28,7 +31,7 @@ describe('the demo, started and used as the README says', { timeout: 120_000 }, 
 
   before(async () => {
     // A group of its own, for what Ctrl-C does: it reaches npm, the shell and the program alike.
-    demo = spawn('npm', ['run', 'demo'], { cwd: ROOT, env: ENV, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
+    demo = spawn(FILE, ARGS, { cwd: ROOT, env: ENV, stdio: ['ignore', 'pipe', 'pipe'], detached: true })
     demo.stderr!.on('data', (chunk: Buffer) => { printed += chunk.toString() })
     for await (const chunk of demo.stdout!.iterator({ destroyOnReturn: false })) {
       printed += String(chunk)
