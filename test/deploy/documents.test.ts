@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -26,6 +27,31 @@ test('files that the documents name are there', () => {
   for (const document of ['deploy/README.md', 'deploy/AUDITORS.md', 'deploy/SECURITY.md']) {
     for (const [, path] of read(document).matchAll(/`((?:deploy|src|test)\/[\w./-]+)`/g)) assert.ok(existsSync(join(ROOT, path!)), `${document}: ${path}`)
   }
+})
+
+test('the changelog has a section for this version, which is what a release tells; the chart is of the same version', () => {
+  const { version } = JSON.parse(read('package.json')) as { version: string }
+  const notes = (of: string) => spawnSync(join(ROOT, '.ci', 'notes'), [of], { encoding: 'utf8' })
+  assert.match(notes(version).stdout, /^### (Added|Changed|Deprecated|Removed|Fixed|Security)\n\n- /)
+  assert.doesNotMatch(notes(version).stdout, /^## /m)
+  assert.deepEqual([notes('0.0.0').status, notes('0.0.0').stdout], [1, ''])
+  assert.match(read('.github/workflows/release.yml'), /\.ci\/notes "\$\{GITHUB_REF_NAME#v\}" >"\$RUNNER_TEMP\/notes\.md"/)
+  assert.match(read('deploy/helm/Chart.yaml'), new RegExp(`^version: ${version}\nappVersion: ${version}$`, 'm'))
+})
+
+test('each version of the changelog is dated and above the one before it', () => {
+  const heads = [...read('CHANGELOG.md').matchAll(/^## (.*)$/gm)].map(([, head]) => head!)
+  assert.equal(heads[0], '[Unreleased]')
+  const order = heads.slice(1).map((head) => /^\[(\d+)\.(\d+)\.(\d+)\] - \d{4}-\d{2}-\d{2}$/.exec(head)?.slice(1).reduce((sum, part) => sum * 1000 + Number(part), 0))
+  assert.deepEqual(order, order.toSorted((a, b) => b! - a!), heads.join())
+  assert.ok(order.every((one) => one !== undefined), heads.join())
+})
+
+test('every job of the workflows runs a part of .ci/run that there is', () => {
+  const groups = new Set([...read('.ci/run').matchAll(/^group=(\w+)$/gm)].map(([, group]) => group))
+  const named = [...read('.github/workflows/ci.yml').matchAll(/\{ group: (\w+),/g)].map(([, group]) => group)
+  // The tests have a job for each line of Node, beside these.
+  assert.deepEqual(new Set([...named, 'tests']), groups)
 })
 
 test('workflows have no rights but those of their jobs, and use actions by their commits', () => {
