@@ -1,96 +1,129 @@
 import { randomBytes } from 'node:crypto'
+import { dirname } from 'node:path'
 import { parseArgs } from 'node:util'
-import { startStandIn } from '../demo/index.ts'
-import { createLog, type Log } from '../log/index.ts'
-import type { Command, Terminal } from './command.ts'
+import { freePort, startStandIn } from '../demo/index.ts'
+import { createLog } from '../log/index.ts'
+import { type Command, EXIT_CONFIG, type Terminal } from './command.ts'
+import { callsToPaste, signInToPaste } from './paste.ts'
+import { type Provider, ProviderError, startProvider } from './provider.ts'
 import { type Running, start } from './running.ts'
 import { readSetup, type Setup } from './setup.ts'
 import { mint } from './token.ts'
 
-const MODEL = 'anthropic.claude-3-haiku-20240307-v1:0'
-const TALKING_MODEL = 'amazon.nova-2-sonic-v1:0'
-/** Of the line that is pasted, into a Node of its own: nothing in this program may make one. */
-const CLIENT = 'WebSocket'
 const TOKEN_LIFETIME_S = 3600
 
 /** Keys that no AWS account has: both sides of the demo make them up together. */
 const AWS_KEYS = { accessKeyId: 'AKIADEMODEMODEMODEMO', region: 'us-east-1' }
 
+const OPTIONS = { port: { type: 'string', default: '3000' }, sso: { type: 'boolean', default: false }, verbose: { type: 'boolean', default: false } } as const
+
+/** Whom the demo believes, what they may do, and how they are told of it. */
+interface Access {
+  readonly env: (port: string) => Readonly<Record<string, string>>
+  /** What a configuration says beside it. */
+  readonly file: string
+  readonly instructions: (url: string) => string
+  readonly stop: () => Promise<unknown>
+}
+
 export const demo: Command = {
-  usage: 'demo [--port PORT] [--verbose]',
-  text: 'runs the proxy before a stand-in for Bedrock, on loopback only, and prints calls to try',
+  usage: 'demo [--port PORT] [--sso] [--verbose]',
+  text: 'runs the proxy before a stand-in for Bedrock, on loopback only, and prints calls to try; with --sso people sign in, with an OpenID provider that a checkout of the sources brings',
   async run(args, process) {
-    const { values } = parseArgs({ args: [...args], options: { port: { type: 'string', default: '3000' }, verbose: { type: 'boolean', default: false } } })
-    const secretAccessKey = randomBytes(30).toString('base64')
-    const standIn = await startStandIn({ ...AWS_KEYS, secretAccessKey, wordMs: 120 })
-    const jwtSecret = randomBytes(48).toString('base64')
-    const env = {
-      SERVER__HOST: '127.0.0.1', ADMIN__PORT: '0', JWT__SECRET: jwtSecret, JWT__ISSUER: 'demo', AWS__REGION: AWS_KEYS.region, AWS__ENDPOINT: standIn.url,
-      AWS_ACCESS_KEY_ID: AWS_KEYS.accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey,
+    const { values } = parseArgs({ args: [...args], options: OPTIONS })
+    try {
+      const access = values.sso ? signIns(await startProvider(entry())) : minted()
+      await demonstrate(access, values, process).finally(access.stop)
+      return 0
+    } catch (error) {
+      if (!(error instanceof ProviderError)) throw error
+      process.stderr.write(`${error.message}\n`)
+      return EXIT_CONFIG
     }
-    const log = createLog({ level: values.verbose ? 'info' : 'warn', format: 'text', nowMs: Date.now, write: (line) => process.stdout.write(line) })
-    const running = await startOnFreePort(values.port, env, log)
-    const token = mint({ iss: 'demo', sub: 'alice', groups: ['demo'] }, jwtSecret, TOKEN_LIFETIME_S, Date.now())
-    process.stdout.write(instructions(running.url, token))
-    await new Promise<void>((resolve) => {
-      for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
-    })
-    await running.stop()
-    await standIn.close()
-    return 0
   },
 }
 
+async function demonstrate(access: Access, { port, verbose }: { readonly port: string; readonly verbose: boolean }, process: Terminal): Promise<void> {
+  const secretAccessKey = randomBytes(30).toString('base64')
+  const standIn = await startStandIn({ ...AWS_KEYS, secretAccessKey, wordMs: 120 })
+  const log = createLog({ level: verbose ? 'info' : 'warn', format: 'text', nowMs: Date.now, write: (line) => process.stdout.write(line) })
+  const running = await onFreePort(port, (port) => {
+    const env = {
+      SERVER__HOST: '127.0.0.1', SERVER__PORT: port, ADMIN__PORT: '0', AWS__REGION: AWS_KEYS.region, AWS__ENDPOINT: standIn.url,
+      AWS_ACCESS_KEY_ID: AWS_KEYS.accessKeyId, AWS_SECRET_ACCESS_KEY: secretAccessKey, ...access.env(port),
+    }
+    return start(demoSetup(env, access.file), env, log)
+  })
+  process.stdout.write(`
+A proxy on ${running.url}, and behind it a stand-in for AWS Bedrock that checks every signature.
+It listens on loopback only and knows no AWS account: this is not production.
+
+${access.instructions(running.url)}
+Ctrl-C ends it.
+`)
+  await new Promise<void>((resolve) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, resolve)
+  })
+  await running.stop()
+  await standIn.close()
+}
+
 /** On the port asked for, else, where that is taken, on any. */
-async function startOnFreePort(port: string, env: Terminal['env'], log: Log): Promise<Running> {
+async function onFreePort(port: string, startOn: (port: string) => Promise<Running>): Promise<Running> {
   try {
-    return await start(demoSetup({ ...env, SERVER__PORT: port }), env, log)
+    // Where people are sent back to names the port.
+    return await startOn(port === '0' ? String(await freePort()) : port)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') throw error
-    return start(demoSetup({ ...env, SERVER__PORT: '0' }), env, log)
+    return startOn(String(await freePort()))
   }
 }
 
+/** Of a configuration that is on no disk. */
+const FILE = '/demo.yaml'
+
 /** Only what the demo itself sets counts: a configuration of the host has no say in it. */
-function demoSetup(env: Terminal['env']): Setup {
-  const read = readSetup({}, { env, cwd: () => '/' }, { exists: () => false, readText: () => '', mode: () => 0 })
+function demoSetup(env: Terminal['env'], file: string): Setup {
+  const read = readSetup({ config: FILE }, { env, cwd: () => '/' }, { exists: () => false, readText: (path) => (path === FILE ? file : ''), mode: () => 0 })
   if ('problems' in read) throw new Error(read.problems.join('\n'))
   return read.setup
 }
 
-function instructions(url: string, token: string): string {
-  const call = (operation: string, more = '') => `curl ${more}-H "Authorization: Bearer $TOKEN" -d '{"max_tokens":100,"anthropic_version":"bedrock-2023-05-31","messages":[{"role":"user","content":"Hello"}]}' \\\n  ${url}/model/${MODEL}/${operation}`
-  return `
-A proxy on ${url}, and behind it a stand-in for AWS Bedrock that checks every signature.
-It listens on loopback only and knows no AWS account: this is not production.
-
-A token for "alice", good for an hour:
-
-export TOKEN=${token}
-
-A call, answered at once:
-
-${call('invoke')}
-
-The same as server-sent events, word by word:
-
-${call('invoke-with-response-stream', "-N -H 'Accept: text/event-stream' ")}
-
-The same in the frames that the AWS SDKs read:
-
-${call('invoke-with-response-stream', '-N --output - ')}
-
-A conversation on a WebSocket, with Node 22 or later:
-
-node -e '
-  const socket = new ${CLIENT}("${url.replace('http', 'ws')}/model/${TALKING_MODEL}/invoke-with-bidirectional-stream", ["bedrock", "bearer." + process.env.TOKEN])
-  socket.onopen = () => socket.send(JSON.stringify({ event: { textInput: { content: "Hello" } } }))
-  socket.onmessage = ({ data }) => { console.log(data); if (data.includes("END_TURN")) socket.close() }'
-
-Without a token:
-
-curl -i -X POST ${url}/model/${MODEL}/invoke
-
-Ctrl-C ends it.
-`
+function minted(): Access {
+  const jwtSecret = randomBytes(48).toString('base64')
+  return {
+    env: () => ({ JWT__SECRET: jwtSecret, JWT__ISSUER: 'demo' }),
+    file: '',
+    instructions: (url) => callsToPaste(url, mint({ iss: 'demo', sub: 'alice', groups: ['demo'] }, jwtSecret, TOKEN_LIFETIME_S, Date.now())),
+    stop: () => Promise.resolve(),
+  }
 }
+
+/** So that the pages have something to show, and something can be refused. */
+const RULES = `
+server: { example_model: us.anthropic.claude-sonnet-4-5-20250929-v1:0 }
+policy:
+  rules:
+    - { operations: [ListInferenceProfiles, GetInferenceProfile, ListFoundationModels, GetFoundationModel], effect: allow }
+    - { groups: [engineering], models: ["anthropic.claude-*", "amazon.nova-*"], effect: allow }
+limits:
+  default: { requests_per_minute: 120, usd_per_day: 5 }
+pricing:
+  - { models: ["anthropic.claude-*"], input: 3, output: 15, cache_read: 0.3, cache_write: 3.75 }
+  - { models: ["amazon.nova-*"], input: 1, output: 4 }
+`
+
+function signIns({ issuer, clientId, stop }: Provider): Access {
+  return {
+    env: (port) => ({
+      JWT__ISSUER: issuer, JWT__AUDIENCE: clientId, SSO__ISSUER: issuer, SSO__CLIENT_ID: clientId, SSO__SCOPES: 'openid,profile,groups,offline_access',
+      SSO__REDIRECT_URL: `http://127.0.0.1:${port}/sign-in/callback`,
+    }),
+    file: RULES,
+    instructions: (url) => signInToPaste(url, dirname(entry())),
+    stop,
+  }
+}
+
+/** The file that this process runs. */
+const entry = (): string => process.argv[1] ?? ''

@@ -40,7 +40,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   const base = config.server.base_path
-  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, login: loginFacts(config) }
+  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, exampleModel: config.server.example_model, login: loginFacts(config) }
   const signIn = openSignIn(setup, house)
   const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, (exchange) => {
     const path = belowBase(pathOf(exchange), base)

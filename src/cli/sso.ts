@@ -30,9 +30,9 @@ export function clientOfPages({ config: { sso }, issuers }: Setup): { readonly c
 
 /** These pages. */
 export function openSignIn(setup: Setup, sources: Omit<SignInSources, 'client'>): SignIn | undefined {
-  const { token, groups_allowed: groupsAllowed, cookie_secret: cookieSecret } = setup.config.sso
+  const { sso: { token, groups_allowed: groupsAllowed, cookie_secret: cookieSecret }, server: { example_model: exampleModel } } = setup.config
   const pages = clientOfPages(setup)
-  return pages && new SignIn({ redirectUrl: pages.redirectUrl, token, groupsAllowed, cookieSecret }, { ...sources, client: pages.client })
+  return pages && new SignIn({ redirectUrl: pages.redirectUrl, token, groupsAllowed, cookieSecret, exampleModel }, { ...sources, client: pages.client })
 }
 
 /** What `login` needs to know, where the configuration lets people log in. */

@@ -12,6 +12,8 @@ export interface PageSources {
   readonly checks: ReadinessChecks
   readonly tls: boolean
   readonly basePath: string
+  /** For the lines that people copy. */
+  readonly exampleModel: string | undefined
   /** What `login` needs to know; `undefined` where nobody can log in. */
   readonly login: LoginFacts | undefined
 }
@@ -79,7 +81,7 @@ const ready: Page = ({ checks }) => {
 const OPENAPI = json(200, openApi())
 const openapi: Page = () => OPENAPI
 
-const setup: Page = (sources, fields) => ({ status: 200, type: 'text/plain; charset=utf-8', text: setupText(originOf(sources, fields)) })
+const setup: Page = (sources, fields) => ({ status: 200, type: 'text/plain; charset=utf-8', text: setupText(originOf(sources, fields), sources.exampleModel) })
 
 /** The address of this proxy as its reader knows it. Only the reader sees it, so that a header may say that TLS ends before us. */
 function originOf({ tls, basePath }: PageSources, fields: RequestFields): string {

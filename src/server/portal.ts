@@ -20,6 +20,8 @@ export interface Portal extends View {
   readonly allowed: ReturnType<Policy['rulesFor']>
   /** `undefined` while they cannot be told. */
   readonly standings: readonly Standing[] | undefined
+  /** For the lines that people copy. */
+  readonly exampleModel: string | undefined
 }
 
 export const signedOut = ({ base }: View): Html => page(html`
@@ -32,7 +34,7 @@ export const refused = ({ base }: View, sentence: string): Html => page(html`
 <p>${sentence}</p>
 <p><a class="button" href="${base}/sign-in">Sign in again</a> <a href="${base}/">Back</a></p>`)
 
-export const portal = ({ base, caller, name, token, allowed, standings }: Portal): Html => page(html`
+export const portal = ({ base, caller, name, token, allowed, standings, exampleModel }: Portal): Html => page(html`
 <form method="post" action="${base}/sign-out"><button>Sign out</button></form>
 <p>Signed in as <b><bdi>${name ?? caller.user}</bdi></b>, until ${time(caller.expiresS * 1000)}.</p>
 <dl>
@@ -46,7 +48,7 @@ ${standings === undefined ? html`<p>They cannot be told right now.</p>` : limits
 ${modelsTable(allowed)}
 <h2>Set up a client</h2>
 <p>The token in these lines is yours alone, and good until ${time(caller.expiresS * 1000)}. Where you can, let <code>bedrock-sso-proxy login</code> keep a fresh one.</p>
-${snippets(base).map((snippet) => configuration(snippet, token))}`)
+${snippets(base, exampleModel).map((snippet) => configuration(snippet, token))}`)
 
 function configuration({ client, lines }: Snippet, token: string): Html {
   const [first = '', ...rest] = lines.join('\n').split(TOKEN)
@@ -94,7 +96,7 @@ form { float: right }
 button, .button { font: inherit; padding: .3rem .9rem; border: 1px solid; border-radius: .3rem; background: none; color: inherit; text-decoration: none; cursor: pointer }
 section { position: relative; margin: 1rem 0 } section button { position: absolute; top: -.3rem; right: 0; font-size: .85rem; padding: .1rem .6rem }
 pre { white-space: pre-wrap; overflow-wrap: anywhere; padding: .8rem; border: 1px solid #8886; border-radius: .3rem; font-size: .85rem }
-pre span { display: inline-block; max-width: 9em; overflow: hidden; text-overflow: ellipsis; vertical-align: bottom; background: #8883 }
+pre span { display: inline-block; white-space: nowrap; max-width: 9em; overflow: hidden; text-overflow: ellipsis; vertical-align: bottom; background: #8883 }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .2rem 1rem } dt { opacity: .7 } dd { margin: 0; overflow-wrap: anywhere }
 table { border-collapse: collapse } th, td { text-align: left; padding: .2rem 1rem .2rem 0; vertical-align: top }
 `

@@ -19,6 +19,7 @@ export interface SignInOptions {
   /** One of these is needed to sign in; without them none is. */
   readonly groupsAllowed: readonly string[] | undefined
   readonly cookieSecret: Secret | undefined
+  readonly exampleModel: string | undefined
 }
 
 export interface SignInSources extends Witnesses {
@@ -134,7 +135,8 @@ export class SignIn {
     if (session === undefined) return { status: 200, fields: [], content: signedOut({ base }) }
     const caller = await this.#callerOf(session.token)
     const { rules, limits, nowMs } = this.#sources
-    const view = { base, caller, ...session, allowed: rules.policy.rulesFor(caller), standings: await standingsOf(caller, limits, nowMs()) }
+    const { exampleModel } = this.#options
+    const view = { base, caller, exampleModel, ...session, allowed: rules.policy.rulesFor(caller), standings: await standingsOf(caller, limits, nowMs()) }
     return { status: 200, fields: [], content: portal(view) }
   }
 

@@ -16,7 +16,7 @@ function good(loaded: Loaded): Config {
 test('loadConfig() takes the defaults where nobody says anything', () => {
   const { server, jwt, aws, logging } = good(load(NEEDED))
   assert.deepEqual(server, {
-    host: '127.0.0.1', port: 3000, base_path: '', tls: { cert_file: undefined, key_file: undefined, client_ca_file: undefined }, trusted_proxies: [], max_body: 25_000_000, max_inflight: 268_435_456,
+    host: '127.0.0.1', port: 3000, base_path: '', example_model: undefined, tls: { cert_file: undefined, key_file: undefined, client_ca_file: undefined }, trusted_proxies: [], max_body: 25_000_000, max_inflight: 268_435_456,
     max_header: 65_536, max_connections: 10_000, timeouts: { header: 10_000, idle: 60_000, keep_alive: 75_000 }, drain_timeout: 30_000,
   })
   assert.deepEqual([jwt.leeway, jwt.algorithms, jwt.audience, jwt.max_lifetime, jwt.required_claims], [60_000, undefined, undefined, undefined, []])
@@ -87,7 +87,7 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'server.timeouts.header': ['1ms', '1ms', 1],
   'server.timeouts.idle': ['2s', '2s', 2000],
   'server.timeouts.keep_alive': ['3m', '3m', 180_000],
-  'server.drain_timeout': ['0s', '0s', 0],
+  'server.drain_timeout': ['0s', '0s', 0], 'server.example_model': ['eu.x', 'eu.x', 'eu.x'],
   'jwt.secret': ['hush', 'hush', 'hush'],
   'jwt.max_stale': ['2h', '2h', 7_200_000],
   'jwt.cache_folder': ['keys', 'keys', '/srv/keys'],

@@ -20,7 +20,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
   { proxy: 'crypto types:http types:stream' },
   { server: 'crypto fs http http2 https net perf_hooks types:stream tls' },
   // Below cli, so that cli and nobody else can know the stand-in.
-  { demo: 'crypto http http2 types:net timers/promises' },
+  { demo: 'crypto events http http2 types:net timers/promises' },
   { cli: 'child_process crypto fs path util' },
   { bin: '' },
 ]

@@ -53,6 +53,14 @@ for (const [name, headers, origin] of [
   })
 }
 
+test('server.example_model: the lines of /setup name a model to ask, or where one belongs', async () => {
+  const { proxy } = await openHouse({ SERVER__EXAMPLE_MODEL: 'eu.amazon.nova-lite-v1:0' })
+  for (const [{ port }, model] of [[proxy, 'eu.amazon.nova-lite-v1:0'], [house.proxy, '<model or inference profile>']] as const) {
+    const text = (await ask('HTTP/1.1', port, '/setup', { method: 'GET' })).body.toString()
+    for (const line of [`modelId='${model}'`, `modelId: '${model}'`, `/model/${model}/converse`]) assert.ok(text.includes(line), line)
+  }
+})
+
 test('a host that could end a line of shell is refused, not shown', async () => {
   assert.deepEqual(statuses(await house.send("GET /setup HTTP/1.1\r\nHost: a';id;'\r\n\r\n")), [400])
 })

@@ -32,6 +32,11 @@ export class Typed {
     }
   }
 
+  /** What Ctrl-C does. */
+  interrupt(): void {
+    this.#child.kill('SIGINT')
+  }
+
   async ended(): Promise<number> {
     const [code] = await this.#closed
     return Number(code)

@@ -5,7 +5,7 @@ declare module 'ws' {
   import type { Socket } from 'node:net'
 
   export class WebSocket extends EventEmitter {
-    constructor(url: string, protocols: readonly string[], options: { readonly headers?: Readonly<Record<string, string>>; readonly ca?: string; readonly maxPayload?: number })
+    constructor(url: string, protocols: readonly string[], options?: { readonly headers?: Readonly<Record<string, string>>; readonly ca?: string; readonly maxPayload?: number })
     readonly protocol: string
     readonly extensions: string
     /** Not of its public interface. */
