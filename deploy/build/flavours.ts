@@ -32,8 +32,8 @@ const NODE_24: NodeBuild = {
 export const READ = ['/etc/bedrock-sso-proxy', '/etc/ssl', '/etc/pki', '/run/credentials', '/run/secrets', '/var/run/secrets']
 /** Folders that hold what it writes, and reads again: audit log, journal, copies of keys. */
 export const WRITE = ['/var/lib/bedrock-sso-proxy', '/var/log/bedrock-sso-proxy', '/var/cache/bedrock-sso-proxy', '/run/bedrock-sso-proxy']
-/** For the metrics of the process; and what is empty by design. */
-const OF_ITSELF = ['/proc/self/fd', '/proc/self/limits', '/dev/null']
+/** For the metrics of the process, and to tell it from others in locks; and what is empty by design. */
+const OF_ITSELF = ['/proc/self/fd', '/proc/self/limits', '/proc/self/stat', '/proc/sys/kernel/random/boot_id', '/dev/null']
 
 /** No debugger, no code from strings, no native code; an object's prototype is reached by nobody's key. */
 const HARD = ['--disable-sigusr1', '--disallow-code-generation-from-strings', '--disable-proto=throw', '--no-addons', '--disable-warning=ExperimentalWarning']

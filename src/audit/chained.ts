@@ -1,5 +1,6 @@
 import type { KeyObject } from 'node:crypto'
 import { bodyOf, digest, type Event, type Head, nextLine, readLine } from './chain.ts'
+import { Lock, LockedError } from '../lock/index.ts'
 import { AuditError } from './error.ts'
 import { type Disk, LogFile } from './file.ts'
 
@@ -10,6 +11,8 @@ export class ChainedFile {
   readonly #path: string
   readonly #key: KeyObject | undefined
   readonly #disk: Disk
+  /** Two writers would make two chains of one. It is of the path: whoever moves the file away leaves it here. */
+  readonly #lock: Lock
   #file: LogFile
   #written: Head
   /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
@@ -25,24 +28,35 @@ export class ChainedFile {
    * Opens the file; what a crash left unfinished in it is closed off by a line that says so.
    *
    * @param continued - Where the chain goes on, given the last line of the file.
-   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_FOREIGN`
+   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_LOCKED`, `AUDIT_FILE_FOREIGN`
    */
   constructor(path: string, key: KeyObject | undefined, disk: Disk, continued: (last: Head | undefined) => Head) {
     this.#path = path
     this.#key = key
     this.#disk = disk
     this.#file = new LogFile(path, disk)
-    const { line, torn } = this.#file.tail()
-    // A line can be whole but for its end.
-    const whole = lastLink(torn, key)
-    const last = whole ?? lastLink(line, key)
-    if (line !== undefined && last === undefined) throw new AuditError('AUDIT_FILE_FOREIGN', 'the last line of the audit log was changed, or written with another key; move the file and its head away to begin a new chain')
-    this.#written = continued(last)
-    this.#opens = last === undefined
-    this.tornBytes = torn.length
-    if (torn.length === 0) return
-    this.#rest = Buffer.from('\n')
-    if (whole === undefined) this.add('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
+    this.#lock = lockOf(path)
+    try {
+      const { line, torn } = this.#file.tail()
+      // A line can be whole but for its end.
+      const whole = lastLink(torn, key)
+      const last = whole ?? lastLink(line, key)
+      if (line !== undefined && last === undefined) throw new AuditError('AUDIT_FILE_FOREIGN', 'the last line of the audit log was changed, or written with another key; move the file and its head away to begin a new chain')
+      this.#written = continued(last)
+      this.#opens = last === undefined
+      this.tornBytes = torn.length
+      if (torn.length === 0) return
+      this.#rest = Buffer.from('\n')
+      if (whole === undefined) this.add('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
+    } catch (error) {
+      this.#lock.release()
+      throw error
+    }
+  }
+
+  /** Whether no other process has taken it. */
+  get held(): boolean {
+    return this.#lock.held()
   }
 
   /** The last line in the file. */
@@ -102,8 +116,9 @@ export class ChainedFile {
     }
   }
 
-  close(): Promise<void> {
-    return this.#file.close()
+  async close(): Promise<void> {
+    await this.#file.close()
+    this.#lock.release()
   }
 
   /** Everything is in the file. */
@@ -125,6 +140,15 @@ export class ChainedFile {
     this.#queue = waiting
     this.#queued = waiting.join('').length
     return lines.subarray(bytes, end)
+  }
+}
+
+function lockOf(path: string): Lock {
+  try {
+    return new Lock(`${path}.lock`)
+  } catch (error) {
+    if (error instanceof LockedError) throw new AuditError('AUDIT_FILE_LOCKED', `process ${error.pid} writes this audit log (${path}.lock): each needs a file of its own`)
+    throw new AuditError('AUDIT_FILE_UNUSABLE', `the audit log cannot be locked (${(error as NodeJS.ErrnoException).code})`)
   }
 }
 

@@ -3,6 +3,8 @@ export type AuditErrorCode =
   | 'AUDIT_FILE_UNSAFE'
   /** The system says no; its code is in the message. */
   | 'AUDIT_FILE_UNUSABLE'
+  /** Another process writes it. */
+  | 'AUDIT_FILE_LOCKED'
   /** The file does not end with a line that this key made. */
   | 'AUDIT_FILE_FOREIGN'
   /** No head, or one that this key did not seal. */

@@ -56,7 +56,7 @@ export class AuditLog {
   /**
    * Opens the log and goes on with its chain. A line that a crash left unfinished is closed off by one that says so.
    *
-   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_FOREIGN`, `AUDIT_HEAD_INVALID`
+   * @throws AuditError - `AUDIT_FILE_UNSAFE`, `AUDIT_FILE_UNUSABLE`, `AUDIT_FILE_LOCKED`, `AUDIT_FILE_FOREIGN`, `AUDIT_HEAD_INVALID`
    */
   constructor(options: AuditOptions, { log, each, disk = nodeDisk }: AuditWorld) {
     this.#options = options
@@ -103,7 +103,7 @@ export class AuditLog {
 
   /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */
   reopen(): string | undefined {
-    return this.#file.reopen()
+    return this.#isOurs() ? this.#file.reopen() : this.#trouble
   }
 
   /** Writes what is left. Lines that come later are lost. */
@@ -112,7 +112,7 @@ export class AuditLog {
     await new Promise((resolve) => setImmediate(resolve))
     this.#stopTicking()
     await this.#settling
-    await this.#settle()
+    if (this.#isOurs()) await this.#settle()
     this.#anchor()
     await this.#file.close()
   }
@@ -180,6 +180,7 @@ export class AuditLog {
   }
 
   #tick(): Promise<void> {
+    if (!this.#isOurs()) return Promise.resolve()
     if (this.#file.gone && !this.#replace()) return Promise.resolve()
     if (++this.#ticks % TICKS_PER_ANCHOR === 0) this.#anchor()
     // A disk may take longer than a tick.
@@ -207,6 +208,11 @@ export class AuditLog {
   #replace(): boolean {
     this.#fail(Object.assign(new Error('the audit log was deleted'), { code: 'ENOENT' }))
     return this.reopen() === undefined
+  }
+
+  /** Whether no other process has taken the file: then this one must not write to it again. */
+  #isOurs(): boolean {
+    return this.#file.held || this.#fail(new Error('another process writes it'))
   }
 
   #fail(error: NodeJS.ErrnoException): false {

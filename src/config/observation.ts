@@ -19,8 +19,8 @@ export const admin = {
 /** Who did what: a line for each call. */
 export const audit = {
   'audit.file': { kind: path, reload: 'restart',
-    text: 'File to which a line is added for each call, chained to the one before; without it there is no audit log. It is opened anew on HUP, so it can be renamed before.',
-    wrong: 'A symbolic link, a file that others can write, or one that does not end with a line of this log: the start fails.' },
+    text: 'File to which a line is added for each call, chained to the one before; without it there is no audit log. It is opened anew on HUP, so it can be renamed before. Beside it, in a folder that the proxy can write to, are its head and its lock.',
+    wrong: 'A symbolic link, a file that others can write, that another process writes, or that does not end with a line of this log: the start fails.' },
   'audit.fsync': { kind: choice('every', 'interval'), default: 'interval', reload: 'restart',
     text: 'When lines are safe from a power cut: after `every` turn in which there were some, or within an `interval` of one second. The end of the process alone costs the calls of one turn of its event loop at most.',
     wrong: '`every`: the disk is never idle. `interval`: a power cut takes up to a second of lines, and what they tell.' },

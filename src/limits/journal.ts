@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { Lock, LockedError } from '../lock/index.ts'
 import type { Log } from '../log/index.ts'
 import type { Estimate } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import { LimitsError } from './errors.ts'
 import { JournalFile } from './file.ts'
-import { Lock } from './lock.ts'
 import { MemoryStore } from './memory.ts'
 import type { Period, Spent } from './period.ts'
 import { corrupt, readRecords } from './record.ts'
@@ -216,6 +216,7 @@ function usable<T>(path: string, open: () => T): T {
     return open()
   } catch (error) {
     if (error instanceof LimitsError) throw error
+    if (error instanceof LockedError) throw new LimitsError('LIMITS_JOURNAL_LOCKED', `process ${error.pid} has the journal (${path}.lock)`)
     throw new LimitsError('LIMITS_JOURNAL_UNUSABLE', `the journal ${path} cannot be used: ${(error as Error).message}`, error)
   }
 }

@@ -1,24 +1,20 @@
 import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { createSecretKey, randomBytes } from 'node:crypto'
-import { chmodSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmdirSync, rmSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, afterEach, test } from 'node:test'
+import { after, test } from 'node:test'
 import { setTimeout as later } from 'node:timers/promises'
 import { readHead, verify } from '../../src/audit/index.ts'
-import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
-import { ask, PROTOCOLS, raw } from '../kit/client.ts'
+import { plainAnswer } from '../kit/bedrock.ts'
+import { ask, PROTOCOLS } from '../kit/client.ts'
 import { secret } from '../kit/leaks.ts'
-import { Program } from '../kit/program.ts'
-import { proxyEnv, startProxy, startWithAdmin, token } from '../kit/proxy.ts'
+import { startProxy, token } from '../kit/proxy.ts'
+import { bedrock, serve } from './kit.ts'
 
-const bedrock = await FakeBedrock.start()
-after(() => bedrock.close())
 const folder = mkdtempSync(join(tmpdir(), 'observation-'))
 after(() => rmSync(folder, { recursive: true }))
-const started: Program[] = []
-afterEach(() => { for (const program of started.splice(0)) program.child.kill('SIGKILL') })
 let made = 0
 
 const freshPath = () => join(folder, `audit-${++made}.jsonl`)
@@ -26,12 +22,6 @@ const invoke = (port: number, more: Readonly<Record<string, string>> = {}, model
   ask('HTTP/1.1', port, `/model/${model}/invoke`, { headers: { authorization: `Bearer ${token()}`, ...more }, body: '{"a":1}' })
 const linesIn = (path: string) => readFileSync(path, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>)
 const problems = (path: string | string[], key?: string) => verify([path].flat(), { key: key === undefined ? undefined : createSecretKey(key, 'utf8'), head: readHead(`${[path].flat()[0]!}.head`, key === undefined ? undefined : createSecretKey(key, 'utf8')) }).problems
-
-function serve(env: Readonly<Record<string, string>>): Program {
-  const program = new Program(['serve'], proxyEnv(bedrock, env))
-  started.push(program)
-  return program
-}
 
 /** Asks again until it is so; each answer is an event, and between them the second of the log must pass. */
 async function until(isSo: () => Promise<boolean>): Promise<void> {
@@ -177,6 +167,20 @@ test('a log that may grow no further, in the middle of a line: no call goes up, 
   assert.deepEqual([linesIn(path).map(({ status }) => status), problems(path)], [[200, 200, 200], []])
 })
 
+test('a second proxy with the same audit.file does not start, and says why; the log of the first is whole', async () => {
+  const path = freshPath()
+  const first = serve({ AUDIT__FILE: path })
+  const port = await first.port()
+  await invoke(port)
+  const second = serve({ AUDIT__FILE: path })
+  assert.equal(await second.ended(), 1)
+  assert.equal(second.stderr.join('\n'), `audit.file: process ${first.child.pid} writes this audit log (${path}.lock): each needs a file of its own`)
+  await invoke(port)
+  first.child.kill('SIGTERM')
+  assert.equal(await first.ended(), 0)
+  assert.deepEqual([linesIn(path).length, problems(path), existsSync(`${path}.lock`)], [2, [], false])
+})
+
 test('HUP after a rename: the log goes on in a new file, and its chain with it', async () => {
   const path = freshPath()
   const config = join(folder, 'config.yaml')
@@ -206,92 +210,4 @@ test('an audit log that others can write ends the program before a port is open'
   assert.equal(await program.ended(), 1)
   assert.deepEqual(program.stderr, ['audit.file: others can write the audit log (chmod go-w)'])
   assert.ok(!program.stdout.some((line) => line.includes('listening')))
-})
-
-const get = async (port: number, path: string) => ask('HTTP/1.1', port, path, { method: 'GET' })
-
-test('admin: metrics count what came through the door, by operation, family of models, status and who failed', async () => {
-  const path = freshPath()
-  const proxy = await startWithAdmin(bedrock, { AUDIT__FILE: path })
-  bedrock.script = plainAnswer
-  await invoke(proxy.port)
-  await invoke(proxy.port)
-  await invoke(proxy.port, {}, 'evil.model')
-  await ask('HTTP/1.1', proxy.port, '/model/amazon.nova-lite-v1:0/converse', { body: '{}' })
-  await raw(proxy.port, 'noise\r\n\r\n')
-  const got = await get(proxy.admin, '/metrics')
-  assert.deepEqual([got.status, got.headers['content-type']], [200, 'text/plain; version=0.0.4; charset=utf-8'])
-  const text = got.body.toString()
-  const P = 'bedrock_sso_proxy_'
-  for (const line of [
-    `${P}requests_total{operation="InvokeModel",model="anthropic.claude",status="200",failed="none"} 2`,
-    `${P}requests_total{operation="InvokeModel",model="other",status="200",failed="none"} 1`,
-    `${P}requests_total{operation="Converse",model="amazon.nova",status="401",failed="client"} 1`,
-    `${P}errors_total{error="HTTP_NO_TOKEN"} 1`, `${P}errors_total{error="UNREADABLE"} 1`, `${P}requests_total{operation="none",model="none",status="400",failed="client"} 1`,
-    `${P}request_bytes_total{operation="InvokeModel"} 21`, `${P}response_bytes_total{operation="InvokeModel"} 33`,
-    `${P}request_duration_seconds_count{operation="InvokeModel"} 3`, `${P}upstream_seconds_bucket{operation="InvokeModel",le="+Inf"} 3`, `${P}first_byte_seconds_count{operation="InvokeModel"} 3`,
-    `${P}live_streams 0`, `${P}ready{check="credentials"} 1`, `${P}audit_writable 1`, `${P}audit_lost_lines_total 0`, `${P}audit_head_number 5`,
-  ]) assert.ok(text.includes(`\n${line}\n`), `${line}\n${text}`)
-  for (const name of ['process_cpu_seconds_total', 'process_resident_memory_bytes', 'process_open_fds', 'process_max_fds', 'process_start_time_seconds', `${P}event_loop_delay_seconds{stat="p99"}`, `${P}build_info{version="`]) assert.ok(text.includes(`\n${name}`), name)
-  const head = Number(/audit_head_hash (\d+)/.exec(text)![1]).toString(16).padStart(12, '0')
-  assert.ok(String(linesIn(path)[4]!.hash).startsWith(head))
-  await proxy.stop()
-})
-
-test('admin: live streams are counted while they last, and the listener closes last', async () => {
-  const proxy = await startWithAdmin(bedrock)
-  let finish: () => void = () => undefined
-  const begun = new Promise<void>((resolve) => {
-    bedrock.script = (_seen, response) => {
-      response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).flushHeaders()
-      finish = () => response.end()
-      resolve()
-    }
-  })
-  const answer = ask('HTTP/2', proxy.port, '/model/x/invoke-with-response-stream', { headers: { authorization: `Bearer ${token()}` }, body: '{}' })
-  await begun
-  await until(async () => (await get(proxy.admin, '/metrics')).body.includes('live_streams 1'))
-  const stopped = proxy.stop()
-  const health = await get(proxy.admin, '/health')
-  assert.deepEqual([health.status, JSON.parse(health.body.toString())], [503, { status: 'not ready', checks: { credentials: 'ok', keys: 'ok', draining: 'failing' } }])
-  finish()
-  await answer
-  await stopped
-  await assert.rejects(get(proxy.admin, '/health'), { code: 'ECONNREFUSED' })
-})
-
-test('admin.user_metrics: users are counted where that is asked for, and else nowhere', async () => {
-  bedrock.script = (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(JSON.stringify({ usage: { inputTokens: 7, outputTokens: 3 } }))
-  for (const asked of ['true', 'false']) {
-    const proxy = await startWithAdmin(bedrock, { ADMIN__USER_METRICS: asked })
-    await ask('HTTP/1.1', proxy.port, '/model/amazon.nova-lite-v1:0/converse', { headers: { authorization: `Bearer ${token({ sub: 'a"b' })}` }, body: '{}' })
-    const text = (await get(proxy.admin, '/metrics')).body.toString()
-    await proxy.stop()
-    const lines = ['user_requests_total{issuer="",user="a\\"b"} 1', 'user_tokens_total{issuer="",user="a\\"b",kind="input"} 7', 'user_tokens_total{issuer="",user="a\\"b",kind="output"} 3']
-    for (const line of lines) assert.equal(text.includes(`\nbedrock_sso_proxy_${line}\n`), asked === 'true', line)
-    assert.equal(text.includes('a\\"b'), asked === 'true')
-  }
-})
-
-test('admin: health, and nothing else; the door for clients has no metrics', async () => {
-  const proxy = await startWithAdmin(bedrock)
-  assert.deepEqual(JSON.parse((await get(proxy.admin, '/health')).body.toString()), { status: 'ok', checks: { credentials: 'ok', keys: 'ok', draining: 'ok' } })
-  for (const path of ['/', '/metrics/', '/metrics?x', '/model/x/invoke', '//metrics']) assert.equal((await get(proxy.admin, path)).status, 404, path)
-  for (const method of ['POST', 'PUT', 'OPTIONS']) assert.equal((await ask('HTTP/1.1', proxy.admin, '/metrics', { method })).status, 405)
-  const head = await ask('HTTP/1.1', proxy.admin, '/metrics', { method: 'HEAD' })
-  assert.deepEqual([head.status, head.body.length], [200, 0])
-  assert.equal((await get(proxy.port, '/metrics')).status, 404)
-  await proxy.stop()
-})
-
-test('admin.port: one that is taken ends the program with an error that names it', async () => {
-  const program = serve({ ADMIN__PORT: String(bedrock.port) })
-  assert.equal(await program.ended(), 1)
-  assert.deepEqual(program.stderr, [`cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`])
-})
-
-test('admin.host: where there is no such address, the start fails', async () => {
-  const program = serve({ ADMIN__PORT: '9464', ADMIN__HOST: '192.0.2.1' })
-  assert.equal(await program.ended(), 1)
-  assert.deepEqual(program.stderr, ['cannot listen on 192.0.2.1, port 9464: EADDRNOTAVAIL'])
 })

@@ -13,6 +13,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
     jwt: 'buffer crypto', sigv4: 'crypto', eventstream: 'zlib', websocket: 'crypto', http: '',
     toml: '', yaml: '', resp: '', prometheus: '', partition: '',
   },
+  { lock: 'fs' },
   {
     config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'child_process crypto fs http https timers/promises tls types:stream',
     upstream: 'dns/promises http http2 net tls', limits: 'fs path zlib', policy: '', audit: 'crypto fs', usage: '', sso: 'crypto http types:net',
@@ -31,7 +32,7 @@ const LEAF_LEVELS = 2
 /** What an auditor asks first: who may do this at all. What no room may is refused whatever the rows above say. */
 const POWERS: readonly { readonly power: string; readonly modules: string; readonly rooms: string }[] = [
   { power: 'open sockets', modules: 'dgram dns dns/promises http http2 https net tls', rooms: 'credentials demo identity limits server sso upstream' },
-  { power: 'read and write files', modules: 'fs fs/promises', rooms: 'audit cli config credentials identity limits server' },
+  { power: 'read and write files', modules: 'fs fs/promises', rooms: 'audit cli config credentials identity limits lock server' },
   { power: 'start processes', modules: 'child_process', rooms: 'cli credentials' },
   { power: 'fork workers', modules: 'cluster', rooms: 'server' },
   { power: 'run code that was not there at the start', modules: 'inspector module repl vm wasi worker_threads', rooms: '' },
