@@ -28,6 +28,11 @@ export interface ConversationDependencies extends CallDependencies, Watch {
   readonly clientIdleMs: number
 }
 
+/** Whether the model that is asked for may be spoken with. */
+export function canConverse({ subject }: Route, { conversationModels }: ConversationDependencies): boolean {
+  return conversationModels.some((pattern) => pattern.matches(subject!))
+}
+
 /** AWS ends a session itself, with words that clients know; ours is for the one it forgets. */
 const GRACE_MS = 30_000
 
@@ -37,11 +42,10 @@ const GRACE_MS = 30_000
  *
  * @param story - Learns which upstream it is; its traffic counts what goes each way.
  * @param onAnswer - Told when the head of AWS's answer is here.
- * @throws Refusal - `MODEL_NOT_ALLOWED`, `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
+ * @throws Refusal - `CLIENT_GONE`, `TOKEN_REVOKED`, `DRAINING`, `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED`, `AWS_CREDENTIALS_REFUSED`, and what ends a conversation that has not begun.
  * @throws UpstreamError - for the road.
  */
 export async function converse(exchange: Exchange, route: Route, fields: RequestFields, caller: Caller, goal: Goal, house: ConversationDependencies, story: Story, onAnswer: () => void): Promise<Passage> {
-  if (!house.conversationModels.some((pattern) => pattern.matches(route.subject!))) throw new Refusal('MODEL_NOT_ALLOWED')
   // What the client has said can go to one session only: another upstream is tried as long as there is none.
   const { way, credentials, socket } = await whileWanted(exchange, caller, house, (errand) => inTurn(house.upstreams, goal, (upstream) => {
     story.upstream = upstream.name

@@ -11,7 +11,7 @@ import { authorise, isModelInPath, modelOf, scannerFor } from './authorise.ts'
 import { type BodyLimits, openBody, receiveBody } from './body.ts'
 import type { ByteBudget } from './budget.ts'
 import { callAws, type Retry } from './call.ts'
-import { type ConversationDependencies, converse } from './converse.ts'
+import { canConverse, type ConversationDependencies, converse } from './converse.ts'
 import type { Exchange } from './exchange.ts'
 import { type Goal, inTurn, judgeAnswer, upstreamField, wayTo } from './failover.ts'
 import type { AwsHealth } from './health.ts'
@@ -89,6 +89,7 @@ async function tell(exchange: Exchange, house: ProxyDependencies, story: Story):
 }
 
 async function talk(exchange: Exchange, fields: RequestFields, route: Route, caller: Caller, house: ProxyDependencies, story: Story): Promise<void> {
+  if (!canConverse(route, house)) throw new Refusal('MODEL_NOT_ALLOWED')
   const upward = wayUp(story, route, caller, house)
   const goal = goalOf(story, upward, house)
   await admitted(exchange, story, route, caller, { input: 0, output: house.rules.reserveTokens }, house)

@@ -40,6 +40,21 @@ test('bidirectional.models: those and no others can be talked to', async () => {
   ] as const) assert.equal(await status(models === undefined ? {} : { BIDIRECTIONAL__MODELS: models }, model), expected, `${models} ${model}`)
 })
 
+test('bidirectional.models: who asks for another uses up nothing', async () => {
+  const bedrock = await FakeBedrock.start()
+  after(() => bedrock.close())
+  bedrock.converse = (heard) => heard.accept()
+  const proxy = await startProxy(bedrock, { LIMITS__DEFAULT__REQUESTS_PER_MINUTE: '1' })
+  const statuses: number[] = []
+  for (const model of ['amazon.nova-pro-v1:0', 'amazon.nova-sonic-v1:0', 'amazon.nova-sonic-v1:0']) {
+    const speaker = new Speaker('HTTP/2', proxy.port, `/model/${encodeURIComponent(model)}/invoke-with-bidirectional-stream`)
+    statuses.push(await speaker.status)
+    speaker.leave()
+  }
+  await proxy.stop()
+  assert.deepEqual(statuses, [403, 200, 429])
+})
+
 /** A container's agent that hands out keys for six minutes first, then for a day. */
 async function agent(): Promise<{ readonly url: string; asked: number }> {
   const told = { url: '', asked: 0 }
