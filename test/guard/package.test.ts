@@ -17,8 +17,10 @@ test('the program needs no package to run, and three to be developed', () => {
   assert.deepEqual(Object.keys(manifest.devDependencies!).toSorted(), ['@types/node', 'tsx', 'typescript'])
 })
 
+const LOCKED = ['.', 'test/interop', 'test/interop/claude-code', 'test/bench']
+
 test('versions of packages are exact, and the lock files hold their hashes', () => {
-  for (const folder of ['.', 'test/interop', 'test/bench']) {
+  for (const folder of LOCKED) {
     const { dependencies, devDependencies } = readJson(`${folder}/package.json`)
     for (const [name, version] of Object.entries({ ...dependencies, ...devDependencies })) assert.match(String(version), /^\d+\.\d+\.\d+$/, name)
     for (const [path, entry] of lockedPackages(folder)) assert.match(String(entry.integrity), /^sha512-/, path)
@@ -26,7 +28,7 @@ test('versions of packages are exact, and the lock files hold their hashes', () 
 })
 
 test('lock files say what to install, not from where', () => {
-  for (const folder of ['.', 'test/interop', 'test/bench']) {
+  for (const folder of LOCKED) {
     for (const [path, entry] of lockedPackages(folder)) {
       assert.match(path, /^node_modules\//)
       assert.equal(entry.resolved, undefined, path)
