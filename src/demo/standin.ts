@@ -9,6 +9,8 @@ import { SigV4Error, verifyRequest } from '../sigv4/index.ts'
 import { converse as converseOverH2 } from './conversation.ts'
 
 export interface StandInOptions {
+  /** Of loopback; any free one where it is left out. */
+  readonly port?: number
   readonly region: string
   readonly accessKeyId: string
   readonly secretAccessKey: string
@@ -31,7 +33,7 @@ export async function startStandIn(options: StandInOptions): Promise<StandIn> {
     answer(request, response, options).catch(() => response.destroy())
   })
   const sockets = takeConversations(server, options)
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  await new Promise<void>((resolve) => server.listen(options.port ?? 0, '127.0.0.1', resolve))
   const { port } = server.address() as AddressInfo
   return {
     url: `http://127.0.0.1:${port}`,
