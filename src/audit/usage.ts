@@ -8,7 +8,7 @@ const KEYS = {
   user: { columns: ['issuer', 'user'], of: (call: Call) => [[text(call.issuer), text(call.user)]] },
   group: { columns: ['group'], of: ({ groups }: Call) => (Array.isArray(groups) && groups.length > 0 ? groups.map((group) => [text(group)]) : [['']]) },
   model: { columns: ['model'], of: (call: Call) => [[text(call.model)]] },
-  day: { columns: ['day'], of: (call: Call) => [[text(call.time).slice(0, 10)]] },
+  day: { columns: ['day'], of: (call: Call) => [[dayOf(call)]] },
 } as const satisfies Record<string, { readonly columns: readonly string[]; readonly of: (call: Call) => readonly (readonly string[])[] }>
 
 export type UsageKey = keyof typeof KEYS
@@ -72,6 +72,12 @@ function parse(bytes: Buffer): (Call & { readonly event?: unknown }) | undefined
   } catch {
     return undefined
   }
+}
+
+/** The day of its end, in UTC: that of the budget which it is charged to. Empty where the line does not say. */
+function dayOf({ time, duration_ms: durationMs }: Call): string {
+  const end = new Date(Date.parse(text(time)) + (typeof durationMs === 'number' ? durationMs : 0))
+  return Number.isNaN(end.getTime()) ? '' : end.toISOString().slice(0, 10)
 }
 
 const text = (value: unknown): string => (typeof value === 'string' ? value : '')

@@ -32,6 +32,15 @@ test('by group: a call counts for each of the groups', () => {
   ])
 })
 
+test('by day: a call belongs to the day of its end, as it does for limits; of a line that holds no time nothing is guessed', async () => {
+  const { log, path } = new TestLog()
+  log.end(call({ time: '2026-03-04T23:59:59.500Z', duration_ms: 499, output_tokens: 1 }))
+  log.end(call({ time: '2026-03-04T23:59:59.500Z', duration_ms: 500, output_tokens: 10 }))
+  for (const [time, durationMs] of [['soon', 1], ['2026-03-04T00:00:00.000Z', 1e300]] as const) log.end(call({ time, duration_ms: durationMs, output_tokens: 100 }))
+  await log.close()
+  assert.deepEqual(usage([path], 'day').rows.map(({ day, output_tokens: output }) => [day, output]), [['', 200], ['2026-03-04', 1], ['2026-03-05', 10]])
+})
+
 test('by model, and by day in order of time', () => {
   assert.deepEqual(usage([path], 'model').rows.map(({ model, requests }) => [model, requests]), [
     ['anthropic.claude-3-haiku-20240307-v1:0', 2], ['amazon.nova-lite-v1:0', 1], ['', 2],

@@ -43,6 +43,12 @@ test('limits.default.requests_per_minute, burst: what comes faster is 429 with t
   assert.equal((await call(port, { sub: 'bob' })).status, 200, 'others are not held up')
 })
 
+test('StartAsyncInvoke is held to the rate of its caller, though nobody learns what its job uses', async () => {
+  const { port } = await proxyWith({ default: { requests_per_minute: 1 } })
+  const starting = (): Promise<Got> => ask('HTTP/1.1', port, '/async-invoke', { headers: { authorization: `Bearer ${token()}` }, body: '{"modelId":"amazon.nova-reel-v1:0"}' })
+  assert.deepEqual([(await starting()).status, (await starting()).status], [200, 429])
+})
+
 test('limits.default.concurrent: one more at once is 429, and its place is free when a stream ends in whatever way', async () => {
   const { port } = await proxyWith({ default: { concurrent: 1 } })
   for (const end of ['completes', 'breaks'] as const) {
