@@ -1,5 +1,6 @@
 import type { Config } from '../config/index.ts'
 import { credentialPlaces, rolePlace } from '../credentials/index.ts'
+import { redisAddress } from '../limits/index.ts'
 import { egressProxy, isNear, type Place, placeOf } from '../upstream/index.ts'
 import type { Terminal } from './command.ts'
 import { type ConfiguredIssuer, issuersOf } from './issuers.ts'
@@ -19,7 +20,7 @@ export function egress(config: Config, env: Terminal['env']): readonly Egress[] 
   const places = plans.flatMap(({ sight, roles }) => (sight === undefined ? [] : [...credentialPlaces(sight), ...(roles.length > 0 ? [rolePlace(sight)] : [])]))
   const credentials = places.map(({ purpose, url }) => placed(placeOf(url), purpose))
   const through = ({ host, purpose, near }: Placed): Egress => ({ host, purpose: proxy === undefined || near ? purpose : `${purpose} (through the egress proxy)` })
-  return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...signInHosts(config)])
+  return merge([...(proxy === undefined ? [] : [proxy]), ...[...bedrock, ...credentials].map(through), ...issuersOf(config.jwt).flatMap(([, issuer]) => issuerHosts(issuer)), ...signInHosts(config), ...limitsHosts(config)])
 }
 
 interface Placed extends Egress {
@@ -41,6 +42,12 @@ function issuerHosts(jwt: ConfiguredIssuer): readonly Egress[] {
 /** Browsers go there by themselves; the proxy takes their codes to it. */
 function signInHosts({ sso: { issuer, redirect_url: pages } }: Config): readonly Egress[] {
   return issuer === undefined || pages === undefined ? [] : [placed(placeOf(new URL(issuer)), 'sign-in, and the hosts it names for tokens and keys')]
+}
+
+function limitsHosts({ limits: { url } }: Config): readonly Egress[] {
+  if (url === undefined) return []
+  const { host: hostname, port, tls: secure } = redisAddress(url)
+  return [placed({ hostname, port, secure }, 'limits (Redis)')]
 }
 
 function merge(hosts: readonly Egress[]): readonly Egress[] {

@@ -1,5 +1,5 @@
 import type { Config } from '../config/index.ts'
-import type { JournalOptions, LimitRow, LimitTable } from '../limits/index.ts'
+import { type JournalOptions, type LimitRow, type LimitTable, redisAddress, type RedisOptions } from '../limits/index.ts'
 
 /** Who is limited how, in the units of the counters. */
 export function limitTable({ limits, jwt }: Config): LimitTable {
@@ -13,6 +13,13 @@ export function limitTable({ limits, jwt }: Config): LimitTable {
 /** The journal of the limits; none where they are in memory only. */
 export function journalOptions({ limits: { path, fail } }: Config): JournalOptions | undefined {
   return path === undefined ? undefined : { path, fail }
+}
+
+/** The Redis of the limits, where they are shared. */
+export function redisOptions({ limits: { url, password, fail, timeout, lease } }: Config, ca: string | undefined): RedisOptions | undefined {
+  if (url === undefined) return undefined
+  const address = redisAddress(url)
+  return { ...address, password: password ?? address.password, ca, fail, timeoutMs: timeout, leaseMs: lease }
 }
 
 type ConfiguredRow = Config['limits']['default']

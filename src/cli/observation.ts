@@ -17,7 +17,7 @@ export function openAudit({ audit: { file, key, fsync, fail, intent } }: Config,
   return new AuditLog({ path: file, fsync, fail, intent, key: key && createSecretKey(key.reveal(), 'utf8') }, { log, each })
 }
 
-type Observed = Pick<ProxyDependencies, 'audit' | 'live' | 'credentials' | 'authenticator'>
+type Observed = Pick<ProxyDependencies, 'audit' | 'limits' | 'live' | 'credentials' | 'authenticator'>
 
 /** What those who run the proxy look at. */
 export interface Observation {
@@ -31,6 +31,7 @@ export async function openAdmin({ admin: { host, port, user_metrics: byUser } }:
   const metrics = new Metrics({
     version: VERSION, byUser, checks,
     audit: house.audit,
+    limitsAvailable: () => house.limits.available,
     live: () => house.live.count,
     credentialsEndMs: () => credentialsEndMs(house),
     issuers: () => house.authenticator.status(),

@@ -1,6 +1,6 @@
 import { belowBase, parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
-import { openLimits } from '../limits/index.ts'
+import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Glob, Models } from '../model/index.ts'
 import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
@@ -8,7 +8,7 @@ import { Door, type Inherited, servePage } from '../server/index.ts'
 import { appearanceRules } from './appearance.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
-import { journalOptions, limitTable } from './limits.ts'
+import { journalOptions, limitTable, redisOptions } from './limits.ts'
 import { openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
 import { loginFacts, openSignIn } from './sso.ts'
@@ -35,10 +35,11 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   const { config } = setup
   const audit = openAudit(config, log)
   const rules = { ...setup.rules }
-  const limits = openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
+  const limits = limitsOf(setup, log)
   const { house, aws, live, revocations } = furnish(setup, env, log, { rules, limits, audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
   const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
+  if (config.limits.store !== 'memory' && config.limits.fail === 'closed') checks.set('limits', () => limits.available)
   const base = config.server.base_path
   const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, exampleModel: config.server.example_model, login: loginFacts(config) }
   const signIn = openSignIn(setup, house)
@@ -87,6 +88,12 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
       return cut
     },
   }
+}
+
+function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {
+  const redis = redisOptions(config, limitsCa)
+  if (redis !== undefined) return openSharedLimits(limitTable(config), redis, { nowMs: Date.now, random: Math.random, after, log })
+  return openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
 }
 
 function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'audit' | 'closing' | 'observe'>) {

@@ -1,7 +1,9 @@
 import { parseArgs } from 'node:util'
 import { AuditError } from '../audit/index.ts'
+import type { Config } from '../config/index.ts'
 import { LimitsError } from '../limits/index.ts'
 import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
+import { Secret } from '../secret/index.ts'
 import { inherit, Supervisor } from '../server/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
 import { environmentProblems } from './gate.ts'
@@ -77,9 +79,15 @@ function reload(running: Running, current: Setup, read: ReadSetup, log: Adjustab
   log.info('reloaded')
   for (const { name, value, reload } of read.setup.options) {
     const before = current.options.find((option) => option.name === name)?.value
-    if (reload === 'restart' && value !== before) log.warn('an option waits for a restart', { option: name })
+    if (reload === 'restart' && (value !== before || hidden(current.config, name) !== hidden(read.setup.config, name))) log.warn('an option waits for a restart', { option: name })
   }
   return read.setup
+}
+
+/** What a secret holds: all of them look alike. */
+function hidden(config: Config, option: string): string | undefined {
+  const value = option.split('.').reduce<unknown>((tree, part) => (tree as Readonly<Record<string, unknown>> | undefined)?.[part], config)
+  return value instanceof Secret ? value.reveal() : undefined
 }
 
 /** What a reader that has stopped may leave unread: some ten thousand lines. */

@@ -21,6 +21,8 @@ export interface Setup {
   readonly revocations: { readonly path: string; readonly issuers: readonly (string | undefined)[] } | undefined
   /** PEM of the authorities to trust on the way to AWS. */
   readonly ca: string | undefined
+  /** The same on the way to the Redis of the limits. */
+  readonly limitsCa: string | undefined
   /** Every option as it counts, and where it comes from. */
   readonly options: readonly EffectiveOption[]
   /** What works but should not stay, as lines for people. */
@@ -47,8 +49,9 @@ export function readSetup(args: { readonly config?: string | undefined }, { env,
   const policy = reader.policy(config.policy, names)
   const tls = reader.certificate(server.tls)
   const ca = reader.authorities('aws.ca_file', aws.ca_file)
+  const limitsCa = reader.authorities('limits.ca_file', config.limits.ca_file)
   if (policy === undefined || reader.problems.length > 0) return { problems: reader.problems }
-  return { setup: { config, issuers, rules: rulesOf(config, policy), revocations, ca, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
+  return { setup: { config, issuers, rules: rulesOf(config, policy), revocations, ca, limitsCa, hints: loaded.hints.map(formatProblem), options: loaded.options, tls } }
 }
 
 function rulesOf({ limits, pricing, policy: { rules } }: Config, policy: Policy): Rules {

@@ -117,11 +117,14 @@ export const proxyUrl: Kind<Secret> = fromStrings({
   ...secret,
   name: 'proxy URL',
   expected: 'http://host:port or https://host:port, or unix: and the path of a socket, with user:password@ before the host where needed (percent-encoded), and no path',
-  fromText: (value) => (/^unix:\/[^\0]+$/.test(value) || isProxyUrl(value) ? new Secret(value) : undefined),
+  fromText: (value) => (/^unix:\/[^\0]+$/.test(value) || isUrlWithUser(value, PROXY_URL) ? new Secret(value) : undefined),
 })
 
-function isProxyUrl(value: string): boolean {
-  const match = /^https?:\/\/(?:([\w.~!$&'()*+,;=%-]+(?::[\w.~!$&'()*+,;=:%-]*)?)@)?(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?\/?$/.exec(value)
+const PROXY_URL = /^https?:\/\/(?:([\w.~!$&'()*+,;=%-]+(?::[\w.~!$&'()*+,;=:%-]*)?)@)?(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?\/?$/
+
+/** @param pattern - Of the whole; its group is the user with the password. */
+function isUrlWithUser(value: string, pattern: RegExp): boolean {
+  const match = pattern.exec(value)
   try {
     decodeURIComponent(match?.[1] ?? '')
     return match !== null && URL.canParse(value)
@@ -129,6 +132,14 @@ function isProxyUrl(value: string): boolean {
     return false
   }
 }
+
+/** Where a Redis is. A user and password may stand in it, so it is a secret. */
+export const redisUrl: Kind<Secret> = fromStrings({
+  ...secret,
+  name: 'Redis URL',
+  expected: 'redis://host:port or rediss://host:port (TLS), with user:password@ before the host (percent-encoded) and /number of the database behind the port where needed',
+  fromText: (value) => (isUrlWithUser(value, /^rediss?:\/\/(?:([\w.~!$&'()*+,;=%-]*(?::[\w.~!$&'()*+,;=:%-]*)?)@)?(?:[\w.-]+|\[[\da-fA-F:.]+\])(?::\d+)?(?:\/\d{0,5})?$/) ? new Secret(value) : undefined),
+})
 
 /** A prefix of paths; a slash alone, or at the end, counts as not there. */
 export const basePath: Kind<string> = fromStrings({

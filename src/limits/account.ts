@@ -115,18 +115,25 @@ export class Account {
     return this.live === 0 && this.requests.idle(nowMs) && this.tokens.idle(nowMs) && Object.values(this.month.spentAt(nowMs)).every((count) => count === 0)
   }
 
-  #check(limit: Limit, estimate: Estimate, nowMs: number): void {
-    const meter = METERS[limit.name]
-    // What is guessed larger than the whole limit needs all of it; otherwise it could never be admitted.
-    const needs = Math.max(1, Math.min(meter.needs(estimate), limit.burst))
-    if (meter.left(this, limit, nowMs) >= needs) return
-    const waitMs = meter.readyMs(this, limit, needs, nowMs) - nowMs
+  /** Why a request does not fit into a limit, for a client. */
+  refusal(limit: Limit, estimate: Estimate, nowMs: number): LimitExceeded {
+    const { code, readyMs } = METERS[limit.name]
+    const waitMs = readyMs(this, limit, needed(limit, estimate), nowMs) - nowMs
     const standing = this.#standing(limit, nowMs)
-    throw new LimitExceeded(meter.code, exceeded(standing), standing, Math.max(1, Math.ceil(waitMs / 1000)))
+    return new LimitExceeded(code, exceeded(standing), standing, Math.max(1, Math.ceil(waitMs / 1000)))
+  }
+
+  #check(limit: Limit, estimate: Estimate, nowMs: number): void {
+    if (METERS[limit.name].left(this, limit, nowMs) < needed(limit, estimate)) throw this.refusal(limit, estimate, nowMs)
   }
 
   #standing(limit: Limit, nowMs: number): Standing {
     const { left, readyMs } = METERS[limit.name]
     return { limit: limit.name, value: limit.value, left: Math.max(0, left(this, limit, nowMs)), resetMs: readyMs(this, limit, limit.burst, nowMs) }
   }
+}
+
+/** What is guessed larger than the whole limit needs all of it; otherwise it could never be admitted. */
+function needed(limit: Limit, estimate: Estimate): number {
+  return Math.max(1, Math.min(METERS[limit.name].needs(estimate), limit.burst))
 }

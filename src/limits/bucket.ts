@@ -22,6 +22,12 @@ export class Bucket {
     return nowMs + Math.max(0, Math.ceil((this.#debt + (units - burst) * UNIT) / perMinute))
   }
 
+  /** Takes over what another place has counted. */
+  set(debt: number, atMs: number): void {
+    this.#debt = debt
+    this.#atMs = atMs
+  }
+
   take(units: number): void {
     this.#debt += units * UNIT
   }

@@ -1,13 +1,16 @@
-/** What each caller may use, and has used: rates, concurrency, and budgets of tokens and money, in memory or in a journal. */
+/** What each caller may use, and has used: rates, concurrency, and budgets of tokens and money, in memory, in a journal, or in a Redis. */
 export type { Estimate } from './account.ts'
+export { redisAddress } from './address.ts'
+export type { RedisAddress } from './address.ts'
 export { LIMIT_NAMES } from './allowance.ts'
 export type { LimitedCaller, LimitName, LimitRow, LimitTable } from './allowance.ts'
 export { LimitExceeded, LimitsError } from './errors.ts'
 export type { LimitsErrorCode } from './errors.ts'
 export type { JournalOptions, JournalWorld } from './journal.ts'
 export { Limits, Ticket } from './limits.ts'
-export { openLimits } from './open.ts'
+export { openLimits, openSharedLimits } from './open.ts'
 export type { Spent } from './period.ts'
+export type { RedisOptions, RedisWorld } from './redis.ts'
 export { rateLimitFields } from './standing.ts'
 export type { Standing } from './standing.ts'
 export type { Reservation, Store, Usage } from './store.ts'

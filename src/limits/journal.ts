@@ -75,6 +75,10 @@ export class JournalStore implements Store {
     }
   }
 
+  get available(): boolean {
+    return this.#file !== undefined
+  }
+
   reserve(allowance: Allowance, estimate: Estimate, nowMs: number): Reservation {
     if (this.#file === undefined && this.#options.fail === 'closed') throw new LimitsError('LIMITS_STORE_UNAVAILABLE', 'what is used cannot be recorded')
     return this.#memory.reserve(allowance, estimate, nowMs)

@@ -65,6 +65,11 @@ export class Limits {
     return usage instanceof Promise ? usage.then(standingsOf) : standingsOf(usage)
   }
 
+  /** Whether what is used is counted where it should be. */
+  get available(): boolean {
+    return this.#store.available
+  }
+
   close(): void | Promise<void> {
     return this.#store.close()
   }

@@ -17,6 +17,10 @@ export class MemoryStore implements Store {
     this.#charged = charged
   }
 
+  get available(): boolean {
+    return true
+  }
+
   get size(): number {
     return this.#accounts.size
   }

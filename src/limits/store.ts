@@ -16,6 +16,8 @@ export interface Store {
    * @throws LimitsError - `LIMITS_STORE_UNAVAILABLE`
    */
   reserve(allowance: Allowance, estimate: Estimate, nowMs: number): Reservation | Promise<Reservation>
+  /** Whether it counts where it should. */
+  readonly available: boolean
   usage(key: string, nowMs: number): Usage | Promise<Usage>
   close(): void | Promise<void>
 }

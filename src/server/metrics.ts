@@ -11,6 +11,8 @@ export interface MetricSources {
   readonly live: () => number
   readonly checks: ReadonlyMap<string, () => boolean>
   readonly audit: AuditLog | undefined
+  /** Whether what callers use is counted where it should be. */
+  readonly limitsAvailable: () => boolean
   /** When our credentials end, in milliseconds since 1970, where they do. */
   readonly credentialsEndMs: () => number | undefined
   readonly issuers: () => readonly { readonly issuer: string | undefined; readonly ageMs?: number | undefined }[]
@@ -107,10 +109,11 @@ const DELAY_RESOLUTION_MS = 20
 
 const TOKENS = [['input_tokens', 'input'], ['output_tokens', 'output'], ['cache_read_tokens', 'cache_read'], ['cache_write_tokens', 'cache_write']] as const
 
-function readings({ version, live, checks, audit, credentialsEndMs, issuers }: MetricSources): Metric[] {
+function readings({ version, live, checks, audit, limitsAvailable, credentialsEndMs, issuers }: MetricSources): Metric[] {
   const rows: readonly ['counter' | 'gauge', string, string, ConstructorParameters<typeof Reading>[3]][] = [
     ['gauge', `${P}live_streams`, 'Requests under way: uploads that are not all here, calls that wait for AWS, and its answers.', live],
     ['gauge', `${P}ready`, 'Whether what must be so is so.', () => [...checks].map(([name, check]) => [[['check', name]], check() ? 1 : 0])],
+    ['gauge', `${P}limits_store_available`, 'Whether what callers use is counted where the configuration says; where not, requests are refused, unless limits.fail is open.', () => (limitsAvailable() ? 1 : 0)],
     ['gauge', `${P}credentials_expiry_timestamp_seconds`, 'When our AWS credentials end; absent where they do not.', () => seconds(credentialsEndMs())],
     ['gauge', `${P}keys_age_seconds`, 'Since when the keys of an issuer are as they are; absent where they come from the configuration.', () => issuers().flatMap(({ issuer = '', ageMs }) => (ageMs === undefined ? [] : [[[['issuer', issuer]], ageMs / 1000]]))],
     ['gauge', `${P}build_info`, 'Always 1; what runs is in the labels.', () => [[[['version', version], ['node', process.versions.node]], 1]]],

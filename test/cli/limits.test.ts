@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { journalOptions, limitTable } from '../../src/cli/limits.ts'
+import { journalOptions, limitTable, redisOptions } from '../../src/cli/limits.ts'
 import { loadConfig } from '../../src/config/index.ts'
 
 const NEEDED = { jwt: { secret: 'hush' }, aws: { region: 'eu-central-1' } }
@@ -31,4 +31,18 @@ test('the issuers are those that are configured', () => {
 test('there is a journal where it has a path', () => {
   assert.equal(journalOptions(configOf({})), undefined)
   assert.deepEqual(journalOptions(configOf({ limits: { store: 'journal', path: 'used', fail: 'open' } })), { path: '/srv/used', fail: 'open' })
+})
+
+test('there is a Redis where it has a URL; its user, password and database stand in that, or the password beside it', () => {
+  assert.equal(redisOptions(configOf({}), undefined), undefined)
+  const of = (limits: object) => {
+    const { password, ...rest } = redisOptions(configOf({ limits: { store: 'redis', ...limits } }), 'PEM')!
+    return { ...rest, password: password?.reveal() }
+  }
+  const plain = { host: 'r', port: 6379, tls: false, user: undefined, password: undefined, db: 0, ca: 'PEM', fail: 'closed', timeoutMs: 1000, leaseMs: 60_000 }
+  assert.deepEqual(of({ url: 'redis://r' }), plain)
+  assert.deepEqual(of({ url: 'redis://r', password: 'p' }), { ...plain, password: 'p' })
+  assert.deepEqual(of({ url: 'rediss://a%3Ab:p%40ss@[::1]:1/7', fail: 'open', timeout: '20ms', lease: '2s' }),
+    { ...plain, host: '::1', port: 1, tls: true, user: 'a:b', password: 'p@ss', db: 7, fail: 'open', timeoutMs: 20, leaseMs: 2000 })
+  assert.deepEqual(of({ url: 'redis://:p@10.0.0.1' }), { ...plain, host: '10.0.0.1', password: 'p' })
 })

@@ -9,6 +9,7 @@ const KEYS = 'expected aws.access_key_id and aws.secret_access_key together, and
 const ONE = 'expected aws.access_key_id, aws.secret_access_key, aws.session_token all from the file or all from the environment'
 const TWO = [{ issuer: 'https://a' }, { issuer: 'https://b' }]
 const ROLE = 'arn:aws:iam::111122223333:role/r'
+const REDIS = 'expected limits.url with limits.store redis, and only with it'
 const JOURNAL = 'expected limits.path with limits.store journal, and only with it'
 
 for (const [claim, document, env, expected] of [
@@ -33,6 +34,11 @@ for (const [claim, document, env, expected] of [
     '/srv/config.json:3: jwt.secret: expected one of jwt.secret, jwt.public_key, jwt.jwks_file, jwt.jwks_url, not several'],
   ['limits go to a journal without a path', NEEDED, { LIMITS__STORE: 'journal' }, `LIMITS__STORE: limits.store: ${JOURNAL}`],
   ['limits have a path and no journal', { ...NEEDED, limits: { path: 'used' } }, {}, `/srv/config.json:9: limits.path: ${JOURNAL}`],
+  ['limits go to a Redis without a URL', NEEDED, { LIMITS__STORE: 'redis' }, `LIMITS__STORE: limits.store: ${REDIS}`],
+  ['limits have a URL and no Redis', NEEDED, { LIMITS__URL: 'redis://r' }, `LIMITS__URL: limits.url: ${REDIS}`],
+  ['limits have a path and a Redis', NEEDED, { LIMITS__URL: 'redis://r', LIMITS__STORE: 'redis', LIMITS__PATH: 'p' }, `LIMITS__STORE: limits.store: ${JOURNAL}`],
+  ['the password of a Redis is given twice', NEEDED, { LIMITS__STORE: 'redis', LIMITS__URL: 'redis://:a@r', LIMITS__PASSWORD: 'b' }, 'LIMITS__PASSWORD: limits.password: expected limits.password beside a limits.url that has none'],
+  ['authorities for a Redis are given, and no TLS', NEEDED, { LIMITS__STORE: 'redis', LIMITS__URL: 'redis://r', LIMITS__CA_FILE: 'a' }, 'LIMITS__CA_FILE: limits.ca_file: expected limits.ca_file beside a limits.url that begins with rediss://'],
   ['a burst has no rate', { ...NEEDED, limits: { users: { 'a b': { burst: 2 }, c: { burst: 2, requests_per_minute: 1 } } } }, {},
     '/srv/config.json:11: limits.users."a b".burst: expected requests_per_minute beside it: a burst is of a rate'],
   ['the burst of everybody has no rate', NEEDED, { LIMITS__DEFAULT__BURST: '3' },

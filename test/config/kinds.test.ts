@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, secret, size, text, url, usd } from '../../src/config/kinds.ts'
+import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, redisUrl, secret, size, text, url, usd } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -89,6 +89,15 @@ test('proxyUrl wraps the URL of an HTTP proxy, with its user and password, and n
   for (const given of ['', 'proxy:3128', 'socks5://proxy', 'http://', 'http://:p@proxy', 'http://proxy/a', 'http://proxy?a', 'http://u:p@ss@proxy', 'http://u:p/w@proxy',
     'http://u:%@proxy', 'http://u:%FF@proxy', 'http://u:p#@proxy', 'http://a b@proxy', 'http://proxy\n', 'http://proxy:99999', 'http://u:ü@proxy', 'HTTP://proxy']) {
     assert.equal(proxyUrl.fromText(given, ''), undefined, given)
+  }
+})
+
+test('redisUrl wraps the URL of a Redis, with its user, password and database, and nothing else', () => {
+  for (const given of ['redis://r', 'rediss://r.example:6380', 'redis://:p%40ss@10.0.0.1:6379/1', 'rediss://u:p@[2001:db8::1]:1/', 'redis://u@r/15']) {
+    assert.equal(redisUrl.fromText(given, '')?.reveal(), given)
+  }
+  for (const given of ['', 'r:6379', 'http://r', 'redis://', 'redis:///1', 'redis://r/x', 'redis://r/1/2', 'redis://r?db=1', 'redis://u:p@ss@r', 'redis://u:%@r', 'redis://r:99999', 'redis://r\n', 'REDIS://r', 'redis+unix:///r']) {
+    assert.equal(redisUrl.fromText(given, ''), undefined, given)
   }
 })
 

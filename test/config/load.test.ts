@@ -133,6 +133,8 @@ const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>> = {
   'policy.default': ['deny', 'deny', 'deny'],
   'limits.store': ['journal', 'journal', 'journal'],
   'limits.path': ['used', 'used', '/srv/used'],
+  'limits.timeout': ['250ms', '250ms', 250],
+  'limits.lease': ['30s', '30s', 30_000],
   'limits.fail': ['open', 'open', 'open'],
   'limits.reserve_tokens': [500, '500', 500],
   'limits.default.requests_per_minute': [60, '60', 60],
@@ -172,7 +174,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.bearer_token', 'aws.upstreams', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.groups', 'limits.users', 'pricing'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.bearer_token', 'aws.upstreams', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.url', 'limits.password', 'limits.ca_file', 'limits.groups', 'limits.users', 'pricing'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {
