@@ -63,6 +63,7 @@ export class RedisStore implements Store {
   readonly #owed = new Map<string, Owed>()
   readonly #meanwhile = new MemoryStore((key, spent) => this.#settle(key, [], spent))
   #cancelTick: (() => void) | undefined
+  #wasDown = false
   #whenSettled: (() => void) | undefined
 
   constructor(options: RedisOptions, world: RedisWorld) {
@@ -182,7 +183,7 @@ export class RedisStore implements Store {
 
   #up(): void {
     const { host, port } = this.#options
-    this.#world.log.info('limits are counted in Redis', { host, port })
+    this.#world.log.info(this.#wasDown ? 'limits are counted in Redis again' : 'limits are counted in Redis', { host, port })
     // What was sent before goes first: a script takes the numbers of a process in their order only.
     for (const [number, settlement] of [...this.#sent]) this.#send(number, settlement)
     const owed = [...this.#owed]
@@ -193,6 +194,7 @@ export class RedisStore implements Store {
 
   #down(why: string): void {
     const { host, port, fail } = this.#options
+    this.#wasDown = true
     this.#world.log.error('limits are not counted in Redis', { host, port, fail, why })
     this.#whenSettled?.()
   }

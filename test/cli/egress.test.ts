@@ -108,6 +108,7 @@ for (const [claim, env] of [
   ['IAM Identity Center', { HOME: home('sso', `[default]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = n\n${SSO}`, EXPIRED) }],
   ['a role by IAM Identity Center', { HOME: home('both', `[default]\nrole_arn = ${ROLE}\nsource_profile = s\n[profile s]\nsso_session = corp\nsso_account_id = 1\nsso_role_name = n\n${SSO}`, EXPIRED) }],
   ['another STS', { ...ENV_KEYS, AWS__ASSUME_ROLE__ROLE_ARN: ROLE, AWS_ENDPOINT_URL_STS: `http://${NEAR}` }],
+  ['keys of the environment, limits in Redis', { ...ENV_KEYS, LIMITS__STORE: 'redis', LIMITS__URL: `redis://${NEAR}`, LIMITS__FAIL: 'open' }],
   ['keys of an issuer', { ...ENV_KEYS, JWT__JWKS_URL: `http://${NEAR}/keys` }],
 ] as const) {
   test(`credentials by ${claim}: every host listed is connected to, and no other`, async () => {
