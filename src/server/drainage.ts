@@ -10,7 +10,7 @@ const MAX_MS = 60_000
 const MAX_SILENT_MS = 2000
 
 /** Reads the rest of a body and forgets it. Calls back once: whether its end came within the bounds. */
-export function drainAway(body: Readable, done: (ended: boolean) => void): void {
+export function drainAway(body: Readable, done: (ended: boolean) => void, maxSilentMs = MAX_SILENT_MS): void {
   let bytes = 0
   const onData = (chunk: Buffer) => {
     bytes += chunk.length
@@ -20,7 +20,7 @@ export function drainAway(body: Readable, done: (ended: boolean) => void): void 
   const onEnd = () => settle(true)
   const onClose = () => settle(body.readableEnded)
   const limit = setTimeout(() => settle(false), MAX_MS)
-  const silence = setTimeout(() => settle(false), MAX_SILENT_MS)
+  const silence = setTimeout(() => settle(false), maxSilentMs)
   const settle = (ended: boolean) => {
     clearTimeout(limit)
     clearTimeout(silence)

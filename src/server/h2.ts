@@ -7,6 +7,14 @@ import type { Terms } from './terms.ts'
 /** What a client may send of a body before any of it is read. */
 export const STREAM_WINDOW_BYTES = 256 * 1024
 
+/**
+ * The Node client takes no head of an answer while more than 10 MB of its uploads are queued: it ends the stream with ENHANCE_YOUR_CALM. So the
+ * upload is read first, and a network that stands still is waited for. An answer at once, followed by the RST_STREAM(NO_ERROR) of RFC 9113 §8.1,
+ * is no way out: the AWS SDK for JavaScript hangs, and curl reports a broken stream.
+ */
+const QUEUED_BYTES = 10_000_000
+const PATIENCE_MS = 10_000
+
 /** A request over HTTP/2 as the proxy sees it. */
 export class Http2Exchange implements Exchange, Sink {
   readonly id: string
@@ -19,6 +27,7 @@ export class Http2Exchange implements Exchange, Sink {
   readonly body: ServerHttp2Stream
   readonly aheadBytes = STREAM_WINDOW_BYTES
   readonly #terms: Terms
+  readonly #patienceMs: number | undefined
   readonly #isConversation: boolean
   onGone: (() => void) | undefined
   #gone = false
@@ -33,6 +42,7 @@ export class Http2Exchange implements Exchange, Sink {
     this.hasBody = (flags & constants.NGHTTP2_FLAG_END_STREAM) === 0
     this.body = stream
     this.#terms = terms
+    this.#patienceMs = Number(headers['content-length']) > QUEUED_BYTES ? PATIENCE_MS : undefined
     this.#isConversation = headers['content-type'] === 'application/vnd.amazon.eventstream'
     this.#awaitsContinue = headers.expect?.toLowerCase() === '100-continue'
     // The stream is told of a tick after its head came: its client can have reset it meanwhile.
@@ -87,11 +97,10 @@ export class Http2Exchange implements Exchange, Sink {
     this.body.once(event, listener)
   }
 
-  // The Node client takes no answer while more than 10 MB of its upload are queued, so the upload is read first.
   // A conversation may go on for as long as there is no answer.
   answer(status: number, fields: readonly string[], body: Buffer): void {
     if (this.#isConversation || this.#awaitsContinue || this.#terms.cutting()) this.#finish(status, fields, body)
-    else drainAway(this.body, () => this.#finish(status, fields, body))
+    else drainAway(this.body, () => this.#finish(status, fields, body), this.#patienceMs)
   }
 
   // close(code) would look like a clean end to the AWS JS SDK; an error does not.

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { request } from 'node:http'
 import { type ClientHttp2Session, connect } from 'node:http2'
+import { type AddressInfo, connect as dial, createServer } from 'node:net'
 import { after, describe, test } from 'node:test'
 import { BEARER, closeOf, Line, openHouse, responses, statuses, TOKEN } from './kit.ts'
 
@@ -23,13 +25,15 @@ const overH1: Client = (path, headers) => new Promise((resolve, reject) => {
   asked.on('error', reject).end(UPLOAD)
 })
 
-const overH2: Client = async (path, headers) => {
-  const session = connect(`http://127.0.0.1:${house.proxy.port}`)
+const overH2: Client = async (path, headers) => overH2To(house.proxy.port, UPLOAD, path, headers)
+
+async function overH2To(port: number, upload: Buffer, path: string, headers: Readonly<Record<string, string>>): ReturnType<Client> {
+  const session = connect(`http://127.0.0.1:${port}`)
   sessions.push(session)
   const stream = session.request({ ':method': 'POST', ':path': path, ...headers })
   let head: Record<string, unknown> = {}
   let body = ''
-  stream.on('response', (received) => { head = received }).on('data', (chunk: Buffer) => { body += chunk.toString() }).end(UPLOAD)
+  stream.on('response', (received) => { head = received }).on('data', (chunk: Buffer) => { body += chunk.toString() }).end(upload)
   await closeOf(stream)
   return { status: head[':status'] as number, type: head['x-amzn-errortype'], body }
 }
@@ -72,6 +76,30 @@ for (const [protocol, ask] of [['HTTP/1.1', overH1], ['HTTP/2', overH2]] as cons
     assert.equal((await ask('/model/upload/invoke', { authorization, ...(protocol === 'HTTP/1.1' && { 'transfer-encoding': 'chunked' }) })).status, 413)
   })
 }
+
+/** A way to the proxy on which what goes up stands still, for so long, after the first megabyte. */
+async function faltering(ms: number): Promise<number> {
+  const relay = createServer((client) => {
+    const proxy = dial(house.proxy.port, '127.0.0.1').on('error', () => undefined)
+    let bytes = 0
+    proxy.pipe(client)
+    client.on('error', () => undefined).on('close', () => proxy.destroy()).on('data', (chunk: Buffer) => {
+      proxy.write(chunk)
+      if (bytes >= 1_000_000 || (bytes += chunk.length) < 1_000_000) return
+      client.pause()
+      setTimeout(() => client.resume(), ms)
+    })
+  }).listen(0, '127.0.0.1')
+  after(() => relay.close())
+  await once(relay, 'listening')
+  return (relay.address() as AddressInfo).port
+}
+
+// Its client cannot be told earlier, and the answer must not be lost for that.
+test('HTTP/2: an answer before 24 MB are read reaches the client after the network stood still for three seconds', WAIT, async () => {
+  const got = await overH2To(await faltering(3000), Buffer.alloc(24_000_000, 'a'), '/model/upload/invoke', { authorization: 'Bearer a.b.c', 'content-length': '24000000' })
+  assert.deepEqual([got.status, got.type], [401, 'UnrecognizedClientException'])
+})
 
 test('an upload that never ends is read no further than 64 MiB after its answer', WAIT, async () => {
   const line = Line.to(house.proxy.port)
