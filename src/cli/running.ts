@@ -1,3 +1,4 @@
+import { setFlagsFromString } from 'node:v8'
 import { belowBase, parseNetwork } from '../http/index.ts'
 import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
 import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
@@ -32,6 +33,7 @@ export interface Running {
 
 /** The composition root: the only place that knows every room. */
 export async function start(setup: Setup, env: Terminal['env'], log: Log, sockets: Partial<Pick<Inherited, 'proxy' | 'admin'>> = {}): Promise<Running> {
+  keepRequestsYoung()
   const { config } = setup
   const audit = openAudit(config, log)
   const rules = { ...setup.rules }
@@ -95,6 +97,13 @@ function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {
   if (redis !== undefined) return openSharedLimits(limitTable(config), redis, { nowMs: Date.now, random: Math.random, after, log })
   return openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
 }
+
+/**
+ * V8 takes what lives through its first collections, such as the requests under way, as a sign that all of that kind is
+ * made old at once, and never looks again; a dead one that is old keeps all it points to from the early collection.
+ * Measured: a fifth of the CPU time of a request.
+ */
+const keepRequestsYoung = (): void => setFlagsFromString('--no-allocation-site-pretenuring')
 
 function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'audit' | 'closing' | 'observe'>) {
   const { config: { bidirectional, jwt, server }, issuers } = setup

@@ -3,7 +3,7 @@ import type { Caller } from '../identity/index.ts'
 import type { Session, SessionListener, SessionRefusal, UpstreamError } from '../upstream/index.ts'
 import type { UsageTap } from '../usage/index.ts'
 import type { Exchange } from './exchange.ts'
-import type { LiveAnswers } from './live.ts'
+import type { Live, LiveAnswers } from './live.ts'
 import { exceptionType, type Operation } from './operations.ts'
 import { PROBLEMS, type ProblemCode, Refusal, type RefusalCode } from './problem.ts'
 import { answerFields, fieldOf, type Passage } from './relay.ts'
@@ -98,6 +98,7 @@ class Conversation {
   readonly #client: ClientSide
   readonly #silence: NodeJS.Timeout
   readonly #cap: NodeJS.Timeout
+  readonly #live: Live
   #awsRequestId: string | undefined
   #accepted = false
   #over = false
@@ -117,7 +118,7 @@ class Conversation {
     this.#client = join(this.#fromClient)
     this.#silence = setTimeout(() => this.#clientSilent(), timers.clientIdleMs)
     this.#cap = setTimeout(() => this.#fail('SESSION_TOO_LONG'), timers.sessionMs)
-    live.add(this.#fail, caller)
+    this.#live = live.add(this.#fail, caller)
     exchange.onGone = () => this.#clientGone()
   }
 
@@ -227,7 +228,7 @@ class Conversation {
     this.#over = true
     clearTimeout(this.#silence)
     clearTimeout(this.#cap)
-    this.#parts.live.delete(this.#fail)
+    this.#parts.live.delete(this.#live)
     this.#session.destroy()
   }
 }

@@ -8,26 +8,45 @@ export type EndCode = 'DRAINING' | 'TOKEN_REVOKED'
 /** Ends it: by an answer, or, where that has begun, with an exception that clients know, where that can be. */
 export type End = (code: EndCode) => void
 
-/** What is under way with AWS, and for whom, so that a shutdown or a revocation can end it. */
+/** One of them, as it stands in the list. */
+export interface Live {
+  readonly end: End
+  readonly caller: Caller
+  place: number
+}
+
+/**
+ * What is under way with AWS, and for whom, so that a shutdown or a revocation can end it.
+ *
+ * A list, and no Map: one whose entries come and go leaves tables behind, each pointing at the next, and what has grown
+ * old of that chain keeps every request since from an early collection.
+ */
 export class LiveAnswers {
-  readonly #callers = new Map<End, Caller>()
+  readonly #all: Live[] = []
 
   get count(): number {
-    return this.#callers.size
+    return this.#all.length
   }
 
-  add(end: End, caller: Caller): void {
-    this.#callers.set(end, caller)
+  add(end: End, caller: Caller): Live {
+    const live = { end, caller, place: this.#all.length }
+    this.#all.push(live)
+    return live
   }
 
-  delete(end: End): void {
-    this.#callers.delete(end)
+  /** Harmless when repeated. */
+  delete(live: Live): void {
+    const last = this.#all.at(-1)
+    if (last === undefined || this.#all[live.place] !== live) return
+    this.#all[live.place] = last
+    last.place = live.place
+    this.#all.pop()
   }
 
   /** @returns How many there were to end. */
   end(code: EndCode, of: (caller: Caller) => boolean = () => true): number {
-    const ended = [...this.#callers].filter(([, caller]) => of(caller))
-    for (const [end] of ended) end(code)
+    const ended = this.#all.filter(({ caller }) => of(caller))
+    for (const { end } of ended) end(code)
     return ended.length
   }
 }
@@ -72,13 +91,13 @@ export function whileWanted<T>(exchange: Exchange, caller: Caller, { live, revok
   return new Promise((resolve, reject) => {
     const errand = new Errand()
     const end = (code: EndCode | 'CLIENT_GONE'): void => {
-      live.delete(end)
+      live.delete(entry)
       const why = new Refusal(code)
       errand.end(why)
       reject(why)
     }
     exchange.onGone = () => end('CLIENT_GONE')
-    live.add(end, caller)
-    work(errand).then(resolve, reject).finally(() => live.delete(end))
+    const entry = live.add(end, caller)
+    work(errand).then(resolve, reject).finally(() => live.delete(entry))
   })
 }

@@ -5,7 +5,7 @@ import { UpstreamError } from '../upstream/index.ts'
 import type { UsageTap } from '../usage/index.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
-import type { EndCode, LiveAnswers } from './live.ts'
+import type { EndCode, Live, LiveAnswers } from './live.ts'
 import { exceptionType } from './operations.ts'
 import { PROBLEMS, type ProblemCode, Refusal } from './problem.ts'
 import type { Route } from './route.ts'
@@ -65,6 +65,7 @@ class Relay {
   #bytes = 0
   #settled = false
   #stall: NodeJS.Timeout | undefined
+  #live: Live | undefined
 
   constructor(answer: Answer, parts: RelayParts, resolve: (passage: Passage) => void, reject: (error: Error) => void) {
     const contentLength = fieldOf(answer.fields, 'content-length')
@@ -90,7 +91,7 @@ class Relay {
       this.#bytes = held.length
       return this.#settle(undefined)
     }
-    this.#parts.live.add(this.#end, this.#parts.caller)
+    this.#live = this.#parts.live.add(this.#end, this.#parts.caller)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
     // It may have broken off between its head and now: then no event will tell.
@@ -200,7 +201,7 @@ class Relay {
   #letGo(): void {
     this.#settled = true
     clearTimeout(this.#stall)
-    this.#parts.live.delete(this.#end)
+    if (this.#live !== undefined) this.#parts.live.delete(this.#live)
   }
 }
 

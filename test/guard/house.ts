@@ -22,7 +22,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
   { server: 'crypto fs http http2 https net perf_hooks types:stream tls' },
   // Below cli, so that cli and nobody else can know the stand-in.
   { demo: 'crypto events http http2 types:net timers/promises' },
-  { cli: 'child_process crypto fs path util' },
+  { cli: 'child_process crypto fs path util v8' },
   { bin: '' },
 ]
 
