@@ -1,10 +1,10 @@
-import { createHash, type Hash } from 'node:crypto'
+import { createHash, type Hash, hash as hashOf } from 'node:crypto'
 import type { RequestFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { MemberScanner } from '../json/index.ts'
 import type { ByteBudget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
-import { type EndCode, type Watch, whileWanted } from './live.ts'
+import { type EndCode, type Live, type Watch, whileWanted } from './live.ts'
 import { Refusal } from './problem.ts'
 import { isLarge, Upload } from './upload.ts'
 
@@ -90,7 +90,7 @@ export async function receiveBody(exchange: Exchange, fields: RequestFields, lim
     if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
     exchange.continue()
-    return await collect(exchange, limits, reservation, declared)
+    return arrived(exchange, limits, reservation, declared) ?? await collect(exchange, limits, reservation, declared)
   } catch (error) {
     reservation.release()
     throw error
@@ -147,6 +147,16 @@ const HOLD_MS = 3000
 /** Below this there is nothing to win. */
 const MIN_HELD_BYTES = 65_536
 
+/** A small body mostly comes with its head: what is all here is taken without a timer and without an event. */
+function arrived({ body }: Exchange, { scanner }: BodyLimits, reservation: Reservation, declared: number): Payload | undefined {
+  if (declared === 0 || declared > MIN_HELD_BYTES || body.readableLength !== declared) return undefined
+  const whole = body.read() as Buffer
+  // Its end is told to nobody unless it flows.
+  body.resume()
+  scanner?.push(whole)
+  return new Payload([whole], declared, hashOf('sha256', whole, 'hex'), reservation)
+}
+
 function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation, declared: number): Promise<Payload> {
   const { body } = exchange
   // Over HTTP/2 the end of an empty body does not wait for somebody to hear of it.
@@ -188,17 +198,18 @@ function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservatio
       reject(error)
     }
     let settled = false
+    let live: Live | undefined
     const settle = () => {
       settled = true
       clearTimeout(idle)
       clearTimeout(hold)
-      limits.watch.live.delete(onUnwanted)
+      limits.watch.live.delete(live)
       body.off('data', onData).off('end', onEnd).off('error', onCut).off('close', onCut)
     }
     // A body of nothing ends before anybody reads it, and who left while we waited tells it no more.
     if (body.readableEnded) return onEnd()
     if (body.destroyed) return onCut()
-    limits.watch.live.add(onUnwanted, limits.caller)
+    live = limits.watch.live.add(onUnwanted, limits.caller)
     body.on('data', onData).on('end', onEnd).on('error', onCut).on('close', onCut)
   })
 }

@@ -35,9 +35,9 @@ export class LiveAnswers {
   }
 
   /** Harmless when repeated. */
-  delete(live: Live): void {
+  delete(live: Live | undefined): void {
     const last = this.#all.at(-1)
-    if (last === undefined || this.#all[live.place] !== live) return
+    if (last === undefined || live === undefined || this.#all[live.place] !== live) return
     this.#all[live.place] = last
     last.place = live.place
     this.#all.pop()

@@ -201,7 +201,7 @@ class Relay {
   #letGo(): void {
     this.#settled = true
     clearTimeout(this.#stall)
-    if (this.#live !== undefined) this.#parts.live.delete(this.#live)
+    this.#parts.live.delete(this.#live)
   }
 }
 

@@ -76,7 +76,7 @@ export class Http1Exchange implements Exchange, Sink {
   end(chunk?: Buffer | string): void {
     const response = this.#response
     response.end(chunk)
-    if (!response.writableFinished && !this.#gone) this.#cutLater()
+    if (response.writableLength > 0 && !this.#gone) this.#cutLater()
     // An answer can end before its request does; Node would read on for ever.
     if (this.hasBody && !this.#request.complete) drainAway(this.body, (ended) => { if (!ended) this.#request.socket.destroySoon() })
   }

@@ -1,4 +1,4 @@
-import { createHash, createHmac, type KeyObject } from 'node:crypto'
+import { createHmac, hash, type KeyObject } from 'node:crypto'
 import { canonicalHeaders, canonicalRequest, STREAMING_EVENTS, type CanonicalInput } from './canonical.ts'
 import { dayOf, toAmzDate } from './date.ts'
 import type { Pair } from './encode.ts'
@@ -52,8 +52,8 @@ export function signatureOf(signed: readonly Pair[]): string {
 
 /** The string to sign of a request. Its characters are bytes, and so they are hashed: a header value need not be UTF-8. */
 export function stringToSign(date: string, scope: Scope, canonicalRequest: string): string {
-  const hash = createHash('sha256').update(canonicalRequest, 'latin1').digest('hex')
-  return `AWS4-HMAC-SHA256\n${date}\n${credentialScope(dayOf(date), scope)}\n${hash}`
+  const hashed = hash('sha256', Buffer.from(canonicalRequest, 'latin1'), 'hex')
+  return `AWS4-HMAC-SHA256\n${date}\n${credentialScope(dayOf(date), scope)}\n${hashed}`
 }
 
 /** The signature, in lower-case hex. */
