@@ -51,7 +51,7 @@ const GOOD: Tree = new Map([
   ['src/jwt/verify.ts', `import { Buffer } from 'node:buffer'\nimport { verify } from 'node:crypto'\n/**\n * verify(token, Date.now() / 1000)\n */\n`],
   ['src/proxy/index.ts', `import { createHash } from 'node:crypto'\nimport type { IncomingMessage } from 'node:http'\nimport type { Readable } from 'node:stream'\nimport { json } from '../json/index.ts'\nimport { log } from '../log/index.ts'\nimport {\n  verify,\n} from '../jwt/index.ts'\n`],
   ['src/cli/serve.ts', ''],
-  ['src/cli/main.ts', `import { spawn } from 'node:child_process'\nimport { randomBytes } from 'node:crypto'\nimport { readFileSync } from 'node:fs'\nimport { join } from 'node:path'\nimport { parseArgs } from 'node:util'\nimport { handle } from '../proxy/index.ts'\nimport { start } from './serve.ts'\n`],
+  ['src/cli/main.ts', `import { spawn } from 'node:child_process'\nimport { randomBytes } from 'node:crypto'\nimport { readFileSync } from 'node:fs'\nimport { join } from 'node:path'\nimport { parseArgs } from 'node:util'\nimport { setFlagsFromString } from 'node:v8'\nimport { handle } from '../proxy/index.ts'\nimport { start } from './serve.ts'\n`],
   ['bin/start.ts', `import { main } from '../src/cli/main.ts'\n`],
   ['test/jwt/verify.test.ts', `import { key } from '../../src/jwt/verify.ts'\nimport { start } from '../../src/cli/serve.ts'\nimport { handle } from '../../src/proxy/index.ts'\n`],
 ])
