@@ -41,6 +41,14 @@ test('promtool takes configuration and rules', needsPromtool, () => {
   }
 })
 
+test('promtool: every alert fires when it should, and none for a proxy that is well', needsPromtool, () => {
+  const cases = join(import.meta.dirname, 'rules.test.yaml')
+  const { status, stdout, stderr } = promtool(['test', 'rules', cases])
+  assert.equal(status, 0, stdout + stderr)
+  const expected = [...readFileSync(cases, 'utf8').matchAll(/alertname="(\w+)"\}', value: 1/g)].map(([, name]) => name)
+  assert.deepEqual(expected, RULES.map(({ alert }) => alert))
+})
+
 /** Metrics as their table spells them; of a histogram what Prometheus makes of it. */
 function names(source: string): ReadonlySet<string> {
   const found = [...source.matchAll(/(?:\$\{P\}|'(?=process_))([a-z_]+)/g)].map(([all, name]) => (all.startsWith('$') ? `bedrock_sso_proxy_${name}` : name!))
