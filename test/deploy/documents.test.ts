@@ -23,6 +23,13 @@ test('every policy and setting of the guide is JSON; no policy allows all', () =
   for (const text of blocks('json')) assert.doesNotMatch(JSON.stringify(JSON.parse(text)), /"(?:bedrock|sts):\*"|"Action":"\*"/)
 })
 
+test('Claude Code is told the same by the guide, by README and by /setup', () => {
+  const [settings] = blocks('json').filter((text) => text.includes('apiKeyHelper'))
+  assert.ok(read('README.md').includes(settings!))
+  const setup = read('src/server/snippets.ts')
+  for (const name of Object.keys((JSON.parse(settings!) as { env: object }).env)) assert.ok(setup.includes(`"${name}"`), name)
+})
+
 test('files that the documents name are there', () => {
   for (const document of ['deploy/README.md', 'deploy/AUDITORS.md', 'deploy/SECURITY.md']) {
     for (const [, path] of read(document).matchAll(/`((?:deploy|src|test)\/[\w./-]+)`/g)) assert.ok(existsSync(join(ROOT, path!)), `${document}: ${path}`)
