@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { after } from 'node:test'
 import { readSetup } from '../../src/cli/setup.ts'
 import { type Running, start } from '../../src/cli/running.ts'
 import { mint } from '../../src/cli/token.ts'
 import { createLog } from '../../src/log/index.ts'
-import { ACCESS_KEY_ID, type FakeBedrock, REGION, SECRET_ACCESS_KEY } from './bedrock.ts'
+import { ACCESS_KEY_ID, FakeBedrock, REGION, SECRET_ACCESS_KEY } from './bedrock.ts'
 import { output, secret } from './leaks.ts'
 
 export const JWT_SECRET = secret('the JWT secret', randomBytes(48).toString('base64'))
@@ -60,6 +61,17 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
   const { port } = new URL(running.url)
   const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
   return { url: running.url, port: Number(port), log: lines, stop: running.stop, reload: () => void running.reload(setup()), nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
+}
+
+/** A Bedrock and a proxy before it, for all tests of a file. */
+export async function startPair(): Promise<{ readonly bedrock: FakeBedrock; readonly proxy: TestProxy }> {
+  const bedrock = await FakeBedrock.start()
+  const proxy = await startProxy(bedrock)
+  after(async () => {
+    await proxy.stop()
+    await bedrock.close()
+  })
+  return { bedrock, proxy }
 }
 
 /** A proxy that has an admin listener, on a port that is free. Another process may take it first: then another one is tried. */

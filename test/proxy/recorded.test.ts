@@ -1,9 +1,8 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { FakeBedrock } from '../kit/bedrock.ts'
+import { test } from 'node:test'
 import { ask, PROTOCOLS } from '../kit/client.ts'
 import { type RecordedAnswer, usageOf } from '../kit/recorded.ts'
-import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+import { startPair, token } from '../kit/proxy.ts'
 import { conformance, readJson } from '../kit/vectors.ts'
 
 interface Exchange extends RecordedAnswer {
@@ -15,16 +14,7 @@ interface Exchange extends RecordedAnswer {
 const TRANSPORT = new Set(['authorization', 'host', 'content-length', 'connection', 'transfer-encoding', 'accept-encoding', 'x-amz-security-token', 'x-amz-date'])
 const HOP = new Set(['connection', 'transfer-encoding', 'set-cookie', 'server', 'keep-alive'])
 
-let bedrock: FakeBedrock
-let proxy: TestProxy
-before(async () => {
-  bedrock = await FakeBedrock.start()
-  proxy = await startProxy(bedrock)
-})
-after(async () => {
-  await proxy.stop()
-  await bedrock.close()
-})
+const { bedrock, proxy } = await startPair()
 
 conformance('bedrock-recorded', (folder) => {
   const exchanges = readJson<readonly Exchange[]>(folder, 'open', 'exchanges.json')

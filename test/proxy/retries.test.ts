@@ -2,22 +2,13 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
-import { after, before, test } from 'node:test'
+import { test } from 'node:test'
 import { SigningClock } from '../../src/sigv4/index.ts'
-import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
+import { plainAnswer } from '../kit/bedrock.ts'
 import { ask } from '../kit/client.ts'
-import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+import { startPair, startProxy, token } from '../kit/proxy.ts'
 
-let bedrock: FakeBedrock
-let proxy: TestProxy
-before(async () => {
-  bedrock = await FakeBedrock.start()
-  proxy = await startProxy(bedrock)
-})
-after(async () => {
-  await proxy.stop()
-  await bedrock.close()
-})
+const { bedrock, proxy } = await startPair()
 
 const invoke = (body: string | Buffer = '{}') => ask('HTTP/1.1', proxy.port, '/model/x/invoke', { headers: { authorization: `Bearer ${token()}` }, body })
 

@@ -1,19 +1,9 @@
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
-import { FakeBedrock } from '../kit/bedrock.ts'
+import { test } from 'node:test'
 import { ask, PROTOCOLS } from '../kit/client.ts'
-import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+import { startPair, token } from '../kit/proxy.ts'
 
-let bedrock: FakeBedrock
-let proxy: TestProxy
-before(async () => {
-  bedrock = await FakeBedrock.start()
-  proxy = await startProxy(bedrock)
-})
-after(async () => {
-  await proxy.stop()
-  await bedrock.close()
-})
+const { bedrock, proxy } = await startPair()
 
 const send = (path: string, method = 'POST', protocol: (typeof PROTOCOLS)[number] = 'HTTP/1.1') =>
   ask(protocol, proxy.port, path, { method, headers: { authorization: `Bearer ${token()}` }, ...(method === 'POST' && { body: '{}' }) })

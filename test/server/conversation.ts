@@ -1,25 +1,14 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { after, before } from 'node:test'
 import { encodeMessage, type HeaderValue } from '../../src/eventstream/index.ts'
-import { FakeBedrock } from '../kit/bedrock.ts'
 import type { Heard } from '../kit/conversing.ts'
-import { startProxy, type TestProxy, token } from '../kit/proxy.ts'
+import { startPair, token } from '../kit/proxy.ts'
 import { opening, Talker } from '../kit/talker.ts'
 
 export const AUTH = `Authorization: Bearer ${token()}`
 
 /** A Bedrock and a proxy for all tests of a file. */
-export let bedrock: FakeBedrock
-export let proxy: TestProxy
-before(async () => {
-  bedrock = await FakeBedrock.start()
-  proxy = await startProxy(bedrock)
-})
-after(async () => {
-  await proxy.stop()
-  await bedrock.close()
-})
+export const { bedrock, proxy } = await startPair()
 
 export const talker = (lines: readonly string[] = [AUTH], to = proxy): Talker => new Talker(to.port, opening(lines))
 
