@@ -1,4 +1,4 @@
-import { ISSUER_OPTIONS } from './options.ts'
+import { ISSUER_OPTIONS } from './jwt.ts'
 import type { Problem } from './problem.ts'
 import { rowKey } from './rows.ts'
 import type { Config, OptionName, Sources } from './schema.ts'

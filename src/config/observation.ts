@@ -1,7 +1,5 @@
 import { boolean, choice, host, integer, path, secret } from './kinds.ts'
-import type { Option } from './schema.ts'
-
-type Options = Readonly<Record<string, Option>>
+import type { Options } from './schema.ts'
 
 /** The listener for those who run the proxy. */
 export const admin = {

@@ -1,130 +1,13 @@
 import { appearance } from './appearance.ts'
-import { basePath, boolean, choice, duration, endpoint, host, integer, list, modelPattern, network, path, pem, profileName, proxyUrl, region, secret, size, text, url, usd } from './kinds.ts'
+import { jwt } from './jwt.ts'
+import { boolean, choice, duration, endpoint, list, modelPattern, path, profileName, proxyUrl, region, secret, text, usd } from './kinds.ts'
 import { limits } from './limits.ts'
 import { admin, audit, logging } from './observation.ts'
-import { rows, section } from './rows.ts'
-import type { Columns } from './rows.ts'
-import type { Option } from './schema.ts'
-import { upstreams } from './upstreams.ts'
+import { rows } from './rows.ts'
+import type { Options } from './schema.ts'
+import { server } from './server.ts'
 import { sso } from './sso.ts'
-
-const pointer = text('JSON pointer', 'a JSON pointer such as /sub', /^(\/([^~/\x00-\x1f\x7f]|~[01])+)+$/)
-// RFC 7518 section 3.1 without "none", RFC 8037 and RFC 9864.
-const algorithm = choice('HS256', 'HS384', 'HS512', 'RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519')
-
-/** The listener for clients. */
-const server = {
-  'server.host': { kind: host, default: '127.0.0.1', reload: 'restart',
-    text: 'Address to listen on; `0.0.0.0` or `::` for every interface, which nobody should get unasked.',
-    wrong: 'An address this machine does not have: the start fails.' },
-  'server.port': { kind: integer(0, 65_535), default: '3000', reload: 'restart',
-    text: 'Port to listen on; 0 takes any free one.',
-    wrong: 'Taken by another process: the start fails.' },
-  'server.base_path': { kind: basePath, default: '', reload: 'restart',
-    text: 'Prefix of every path, for a proxy behind another one.',
-    wrong: 'Not the prefix that arrives: every request is answered 404.' },
-  'server.example_model': { kind: text(), reload: 'restart',
-    text: 'Model or inference profile in the lines that people copy from `/setup` and the pages, one that they may use; without it they fill one in.',
-    wrong: 'Not there, or not theirs: what they copy fails, with the words of AWS.' },
-  'server.tls.cert_file': { kind: path, reload: 'live',
-    text: 'PEM file with the certificate and its chain; with `server.tls.key_file` the port speaks TLS only.',
-    wrong: 'Expired, or for another name: clients refuse to connect.' },
-  'server.tls.key_file': { kind: path, reload: 'live', guarded: true,
-    text: 'PEM file with the private key of the certificate.',
-    wrong: 'Not the key of the certificate: the start fails, a reload keeps the old pair.' },
-  'server.tls.client_ca_file': { kind: path, reload: 'live',
-    text: 'PEM file with authorities; clients must show a certificate that one of them has signed, and a token all the same. Turned on and off by a restart only.',
-    wrong: 'Without the authority of the clients: their handshakes fail. No certificate in it: the start fails, a reload keeps the old ones.' },
-  'server.trusted_proxies': { kind: list(network, 0), default: '', reload: 'restart',
-    text: 'Proxies in front of this one, whose `X-Forwarded-For` or `Forwarded` says where a request comes from; of anybody else these headers mean nothing.',
-    wrong: 'Too wide a block: whoever is in it can write any address into the log. Left out: the log names the proxy in front.' },
-  'server.max_body': { kind: size('1KiB', '1GiB'), default: '25000000', reload: 'restart',
-    text: 'Largest request body; the default is the limit of Bedrock itself.',
-    wrong: 'Smaller than what clients send: they get 413.' },
-  'server.max_inflight': { kind: size('1MiB', '64GiB'), default: '256MiB', reload: 'restart',
-    text: 'Memory for all request bodies: three quarters for those held at once, the rest for what is given back and not yet collected. Eight of the largest, and small ones by the thousand, fit into the default.',
-    wrong: 'Too small: uploads wait, then get 503. Too large: the process runs out of memory.' },
-  'server.max_header': { kind: size('8KiB', '1MiB'), default: '64KiB', reload: 'restart',
-    text: 'Largest header of a request, its request line included.',
-    wrong: 'Smaller than the tokens: clients get 431.' },
-  'server.max_connections': { kind: integer(1, 1_000_000), default: '10000', reload: 'restart',
-    text: 'Connections open at once, the open streams among them; more are dropped.',
-    wrong: 'Above half of the descriptors the process may have (`LimitNOFILE`): a flood leaves none for the way to AWS.' },
-  'server.timeouts.header': { kind: duration('1ms', '10m'), default: '10s', reload: 'restart',
-    text: 'Time for a request header to arrive whole.',
-    wrong: 'Too long: slow senders hold connections. Too short: clients on bad lines fail.' },
-  'server.timeouts.idle': { kind: duration('1ms', '1h'), default: '60s', reload: 'restart',
-    text: 'Longest pause of a client that is sending a body or taking an answer.',
-    wrong: 'Too long: stalled clients hold memory. Too short: clients on bad lines fail.' },
-  'server.timeouts.keep_alive': { kind: duration('1ms', '1h'), default: '75s', reload: 'restart',
-    text: 'How long a connection without a request is kept; the default outlasts the 60s of the usual load balancer.',
-    wrong: 'Shorter than the balancer in front keeps its own: some requests meet a closed connection, 502.' },
-  'server.drain_timeout': { kind: duration('0s', '1h'), default: '30s', reload: 'restart',
-    text: 'Time for running requests to finish after TERM or INT. What is still under way then is told so and cut, and the program ends with 1.',
-    wrong: 'Longer than the supervisor waits (`TimeoutStopSec`): streams are cut without a word.' },
-} as const satisfies Options
-
-/** Whose tokens are accepted, and who a token says its bearer is. */
-const issuer = {
-  issuer: { kind: text(), reload: 'live',
-    text: 'The one `iss` accepted, compared exactly; without it `iss` is not checked. Alone, without a key, it is asked for its keys (OpenID Connect Discovery).',
-    wrong: 'A slash too many at its end: every token is answered 401.' },
-  secret: { kind: secret, reload: 'live',
-    text: 'HMAC key, as text: at least 32 bytes for HS256, 48 for HS384, 64 for HS512.',
-    wrong: 'Short, or publicly known: refused at the start. Whoever has it can make tokens.' },
-  public_key: { kind: pem, reload: 'live',
-    text: 'Public key that tokens are signed for: RSA, EC or Ed25519.',
-    wrong: 'Not the key of the issuer: every token is answered 401.' },
-  jwks_file: { kind: path, reload: 'live',
-    text: 'File with a JSON Web Key Set; a token chooses its key by `kid`.',
-    wrong: 'Without the key of the issuer: every token is answered 401.' },
-  jwks_url: { kind: url, reload: 'live',
-    text: 'Where the issuer publishes its JSON Web Key Set; fetched in the background, again for a `kid` that is new.',
-    wrong: 'Not the key set of the issuer: every token is answered 401. Not reachable at the start: 503.' },
-  ca_file: { kind: path, reload: 'live',
-    text: 'PEM file with the only authorities trusted where keys are fetched; without it those that Node brings.',
-    wrong: 'Without the authority of the issuer: its keys cannot be fetched, every token is answered 401 or 503.' },
-  audience: { kind: list(text()), reload: 'live',
-    text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
-    wrong: 'Left out: a token that the issuer made for another service opens this one too.' },
-  algorithms: { kind: list(algorithm), reload: 'live',
-    text: 'Signature algorithms accepted; without it all that fit the type of the key.',
-    wrong: 'None of them fits the key: every token is answered 401.' },
-  leeway: { kind: duration('0s', '10m'), default: '60s', reload: 'live',
-    text: 'How far the clock of the issuer may differ from ours.',
-    wrong: 'Too long: expired tokens live on. Too short: fresh tokens are "not yet valid".' },
-  max_lifetime: { kind: duration('1s', '8760h'), reload: 'live',
-    text: 'Longest time between the `iat` and `exp` of a token; without it any.',
-    wrong: 'Shorter than what the issuer gives: every token is answered 401.' },
-  max_stale: { kind: duration('1m', '596h'), default: '24h', reload: 'live',
-    text: 'How long fetched keys stay good while no newer ones can be fetched.',
-    wrong: 'Too long: a key that the issuer has withdrawn opens the door while the issuer is down.' },
-  user_claims: { kind: list(pointer), default: '/sub,/user_id', reload: 'live',
-    text: 'Where the user stands in a token: JSON pointers, the first that is there.',
-    wrong: 'A claim that people can change, such as an e-mail address: they can become each other.' },
-  groups_claims: { kind: list(pointer, 0), default: '/groups,/roles,/permissions,/scope', reload: 'live',
-    text: 'Where the groups of the user stand: JSON pointers to lists, or to words between spaces.',
-    wrong: 'A claim that people can change: they can join any group.' },
-  required_claims: { kind: list(pointer, 0), default: '', reload: 'live',
-    text: 'Claims that a token must have: JSON pointers.',
-    wrong: 'A claim the issuer does not send: every token is answered 401.' },
-} as const satisfies Columns
-
-const oneIssuer = section('jwt', issuer)
-
-/** One issuer, or several. */
-const jwt = {
-  ...oneIssuer,
-  'jwt.cache_folder': { kind: path, reload: 'restart',
-    text: 'Folder in which the last good fetched keys outlive a restart; without it they are kept in memory only.',
-    wrong: 'Writable for others: who writes there decides whose tokens are good.' },
-  'jwt.revocation_file': { kind: path, reload: 'live',
-    text: 'YAML or JSON file with rows of `issuer`, `user`, `jti`, `issued_before`: tokens that every field of a row fits are refused, and what streams for them ends. Read anew when it changes, within half a second.',
-    wrong: 'Bad or gone while the proxy runs: the last good one stays in force, and the log says so.' },
-  'jwt.issuers': { kind: rows({ ...issuer, issuer: { ...issuer.issuer, required: true } }), default: '', reload: 'live',
-    text: 'Several issuers, each with its own keys and rules; either this or the options of the one above, not both.',
-    wrong: 'An issuer left out: its tokens are answered 401.' },
-} as const satisfies Options
+import { upstreams } from './upstreams.ts'
 
 /** The way to Bedrock, and the keys for it. */
 const aws = {
@@ -250,10 +133,5 @@ const pricing = {
     wrong: 'Out of date: costs differ from the bill of AWS.' },
 } as const satisfies Options
 
-type Options = Readonly<Record<string, Option>>
-
 /** All options, in the order of the documentation. */
 export const options = { ...server, ...jwt, ...aws, ...bidirectional, ...policy, ...limits, ...pricing, ...admin, ...audit, ...logging, ...sso }
-
-/** What each row of `jwt.issuers` has for itself, as the options of the one issuer. */
-export const ISSUER_OPTIONS = Object.keys(oneIssuer) as (keyof typeof oneIssuer)[]

@@ -22,6 +22,9 @@ export interface Option<T = unknown> {
   readonly guarded?: boolean
 }
 
+/** Options by their names. */
+export type Options = Readonly<Record<string, Option>>
+
 /** The configuration, nested as the options' names are: `config.server.timeouts.header`. Durations in ms, sizes in bytes. */
 export type Config = Tree<typeof options>
 

@@ -1,7 +1,5 @@
 import { choice, list, secret, text, url } from './kinds.ts'
-import type { Option } from './schema.ts'
-
-type Options = Readonly<Record<string, Option>>
+import type { Options } from './schema.ts'
 
 /** The sign-in of people, in the browser and by `login`. */
 export const sso = {
