@@ -11,14 +11,16 @@ import { parseYaml } from '../../src/yaml/index.ts'
 import { ask } from '../kit/client.ts'
 import { freePort } from '../kit/port.ts'
 import { Program } from '../kit/program.ts'
+import { RedisServer } from '../kit/redis.ts'
 
 const ROOT = join(import.meta.dirname, '..', '..')
 const FOLDER = join(ROOT, 'deploy', 'container')
 const read = (...path: readonly string[]) => readFileSync(join(ROOT, 'deploy', ...path), 'utf8')
 
 interface Service { readonly environment: Readonly<Record<string, string>>; readonly command: readonly string[]; readonly volumes: readonly string[] }
-const { services } = parseYaml(read('container', 'compose.yaml')).value as { services: Record<'proxy' | 'standin' | 'prometheus', Service> }
-const skip = spawnSync('prometheus', ['--version']).error === undefined ? false : 'prometheus is not there'
+const { services } = parseYaml(read('container', 'compose.yaml')).value as { services: Record<'proxy' | 'standin' | 'redis' | 'prometheus', Service> }
+const missing = ['prometheus', 'redis-server'].filter((program) => spawnSync(program, ['--version']).error !== undefined)
+const skip = missing.length === 0 ? false : `not there: ${missing.join(', ')}`
 
 const SECRET = randomBytes(48).toString('base64')
 const MODEL = 'anthropic.claude-3-haiku-20240307-v1:0'
@@ -29,6 +31,7 @@ const PORTS: Readonly<Record<string, number>> = { 'proxy:9464': await freePort()
 const here = (text: string) => Object.entries(PORTS).reduce((all, [place, port]) => all.replaceAll(place, `127.0.0.1:${port}`), text)
 
 let server: ChildProcess | undefined
+const redis = skip === false ? await RedisServer.start(services.redis.command[0]!, services.redis.command.slice(1)) : undefined
 
 interface Answer<T> { readonly status: string; readonly data: T }
 interface Found { readonly result: readonly unknown[] }
@@ -44,7 +47,7 @@ describe('what compose.yaml starts, by programs of this machine', { skip, timeou
     const play = spawn(process.execPath, ['--import', 'tsx', standInFile(standin)], { cwd: ROOT, env: { ...standin.environment, PORT: String(PORTS['127.0.0.1:3900']) }, stdio: ['ignore', 'pipe', 'inherit'] })
     ended.push(() => kill(play))
     assert.match(String((await once(play.stdout, 'data'))[0]), /^a stand-in for Bedrock on /)
-    const env = { ...proxy.environment, SERVER__PORT: '0', ADMIN__PORT: String(PORTS['proxy:9464']), JWT__SECRET: SECRET, AUDIT__FILE: join(folder, 'audit.jsonl'), AWS__ENDPOINT: here(proxy.environment.AWS__ENDPOINT!) }
+    const env = { ...proxy.environment, SERVER__PORT: '0', ADMIN__PORT: String(PORTS['proxy:9464']), JWT__SECRET: SECRET, AUDIT__FILE: join(folder, 'audit.jsonl'), AWS__ENDPOINT: here(proxy.environment.AWS__ENDPOINT!), LIMITS__URL: proxy.environment.LIMITS__URL!.replace('redis://redis:6379', redis!.url) }
     const program = new Program(['serve'], env)
     ended.push(() => kill(program.child))
     port = await program.port()
@@ -67,6 +70,13 @@ describe('what compose.yaml starts, by programs of this machine', { skip, timeou
     const { status, body } = await call(`Bearer ${token}`)
     assert.equal(status, 200, body.toString())
     assert.equal((await call('Bearer nobody')).status, 401)
+  })
+
+  test('what alice used is counted in Redis', async () => {
+    const keys = await redis!.command('DBSIZE')
+    assert.ok(typeof keys === 'number' && keys > 0, String(keys))
+    const health = await (await fetch(`http://127.0.0.1:${PORTS['proxy:9464']}/health`)).text()
+    assert.match(health, /"limits":(?:true|"ok"|\{)/)
   })
 
   test('Prometheus reads the proxy, and every rule can be asked; none is angry about a proxy that is well', async () => {
