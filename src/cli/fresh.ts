@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { SsoError } from '../sso/index.ts'
-import type { SignedIn } from '../sso/index.ts'
+import { identityVariables } from '../server/index.ts'
+import { type SignedIn, SsoError } from '../sso/index.ts'
 import type { Command } from './command.ts'
 import { endOf, type Session, SessionError, Sessions } from './sessions.ts'
 import { ssoClient, targetOf } from './sso.ts'
@@ -32,9 +32,14 @@ const plain = ({ token }: Session): string => token
 
 /** Lines for a shell. */
 function exportLines({ token, name, isProxy }: Session): string {
-  const addresses = ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'AWS_ENDPOINT_URL_BEDROCK', 'ANTHROPIC_BEDROCK_BASE_URL'].map((variable) => `export ${variable}='${name}'`)
-  return [`export AWS_BEARER_TOKEN_BEDROCK='${token}'`, ...(isProxy ? addresses : [])].join('\n')
+  const identity = identityVariables(isProxy ? name : 'https:', token)
+  const addresses = ['AWS_ENDPOINT_URL_BEDROCK_RUNTIME', 'AWS_ENDPOINT_URL_BEDROCK', 'ANTHROPIC_BEDROCK_BASE_URL'].map((variable) => [variable, name] as const)
+  const lines = [...identity, ...(isProxy ? addresses : [])].map(([variable, value]) => `export ${variable}='${value}'`)
+  return [...lines, ...(isProxy ? REGIONS : [])].join('\n')
 }
+
+/** The SDKs want one, whichever: the proxy signs anew, for its own. */
+const REGIONS = ['AWS_REGION', 'AWS_DEFAULT_REGION'].map((variable) => `export ${variable}="\${${variable}:-us-east-1}"`)
 
 /** What AWS's SDKs expect of a `credential_process`: they sign with a key that is none, and the proxy looks at the session token alone. */
 function credentials({ token }: Session): string {

@@ -27,11 +27,11 @@ const AWS_SDK = "'@aws-sdk/client-bedrock-runtime'"
 
 type Variables = readonly (readonly [name: string, value: string])[]
 
-const BEARER: Variables = [['AWS_BEARER_TOKEN_BEDROCK', TOKEN]]
-const SIGNING: Variables = [['AWS_ACCESS_KEY_ID', 'none'], ['AWS_SECRET_ACCESS_KEY', 'none'], ['AWS_SESSION_TOKEN', TOKEN]]
+const bearer = (token: string): Variables => [['AWS_BEARER_TOKEN_BEDROCK', token]]
+const signing = (token: string): Variables => [['AWS_ACCESS_KEY_ID', 'none'], ['AWS_SECRET_ACCESS_KEY', 'none'], ['AWS_SESSION_TOKEN', token]]
 
-// The SDKs for Python and Go, and the AWS CLI, send no bearer over plain HTTP.
-const identity = (origin: string): Variables => (origin.startsWith('https:') ? BEARER : SIGNING)
+/** What says to every AWS SDK who asks. Those for Python and Go, and the AWS CLI, send no bearer over plain HTTP. */
+export const identityVariables = (origin: string, token: string): Variables => (origin.startsWith('https:') ? bearer : signing)(token)
 
 const CLIENTS: readonly (readonly [client: string, lines: (origin: string, model: string) => readonly string[]])[] = [
   ['Claude Code', (origin) => [
@@ -42,16 +42,18 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string, model
   ['AWS SDKs and the AWS CLI, of 2025 or later', (origin) => [
     `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin} AWS_ENDPOINT_URL_BEDROCK=${origin}`,
     'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1',
-    `export ${identity(origin).map(([name, value]) => `${name}='${value}'`).join(' ')}`,
+    `export ${identityVariables(origin, TOKEN).map(([name, value]) => `${name}='${value}'`).join(' ')}`,
   ]],
   ['Python, boto3', (origin, model) => [
+    '# pip install boto3',
     'import boto3, os',
-    ...identity(origin).map(([name, value]) => `os.environ['${name}'] = '${value}'`),
+    ...identityVariables(origin, TOKEN).map(([name, value]) => `os.environ['${name}'] = '${value}'`),
     `bedrock = boto3.client('bedrock-runtime', endpoint_url='${origin}', region_name='us-east-1')`,
     `answer = bedrock.converse(modelId='${model}', messages=[{'role': 'user', 'content': [{'text': 'Hello'}]}])`,
     "print(answer['output']['message']['content'][0]['text'])",
   ]],
   ['JavaScript, AWS SDK v3', (origin, model) => [
+    '// npm install @aws-sdk/client-bedrock-runtime, and this in a file whose name ends in .mjs',
     `import { BedrockRuntimeClient, ConverseCommand } from ${AWS_SDK}`,
     `const bedrock = new BedrockRuntimeClient({ endpoint: '${origin}', region: 'us-east-1', token: { token: '<token>' }, authSchemePreference: ['httpBearerAuth'] })`,
     `const { output } = await bedrock.send(new ConverseCommand({ modelId: '${model}', messages: [{ role: 'user', content: [{ text: 'Hello' }] }] }))`,
@@ -60,7 +62,7 @@ const CLIENTS: readonly (readonly [client: string, lines: (origin: string, model
   ['Programs that can only sign: any key, the token as session token; the signature is ignored', (origin) => [
     `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=${origin}`,
     'export AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1',
-    `export ${SIGNING.map(([name, value]) => `${name}='${value}'`).join(' ')}`,
+    `export ${signing(TOKEN).map(([name, value]) => `${name}='${value}'`).join(' ')}`,
   ]],
   ['curl', (origin, model) => [
     "curl -H 'Authorization: Bearer <token>' -H 'Content-Type: application/json' \\",

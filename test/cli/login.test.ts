@@ -109,7 +109,9 @@ test('token prints a token that opens the proxy; --env lines for a shell; --cred
   const answer = await fetch(`${proxy.url}/model/x/converse`, { method: 'POST', headers: { authorization: `Bearer ${jwt}` }, body: '{}' })
   assert.equal(answer.status, 200)
   assert.deepEqual((await token(machine, '--env')).out.trim().split('\n'), [
-    `export AWS_BEARER_TOKEN_BEDROCK='${jwt}'`, `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME='${proxy.url}'`, `export AWS_ENDPOINT_URL_BEDROCK='${proxy.url}'`, `export ANTHROPIC_BEDROCK_BASE_URL='${proxy.url}'`,
+    // Over plain HTTP some SDKs send no bearer.
+    "export AWS_ACCESS_KEY_ID='none'", "export AWS_SECRET_ACCESS_KEY='none'", `export AWS_SESSION_TOKEN='${jwt}'`, `export AWS_ENDPOINT_URL_BEDROCK_RUNTIME='${proxy.url}'`, `export AWS_ENDPOINT_URL_BEDROCK='${proxy.url}'`, `export ANTHROPIC_BEDROCK_BASE_URL='${proxy.url}'`,
+    'export AWS_REGION="${AWS_REGION:-us-east-1}"', 'export AWS_DEFAULT_REGION="${AWS_DEFAULT_REGION:-us-east-1}"',
   ])
   assert.deepEqual(JSON.parse((await token(machine, '--credential-process', '--proxy', `${proxy.url}/`)).out), {
     Version: 1, AccessKeyId: 'none', SecretAccessKey: 'none', SessionToken: jwt, Expiration: new Date(Number(claimsOf(jwt).exp) * 1000).toISOString(),

@@ -7,7 +7,7 @@ import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
 import { browserContext, CHROMIUM } from './kit/chromium.ts'
 import { Typed } from './kit/command.ts'
-import { PYTHON } from './kit/driver.ts'
+import { PYTHON } from './kit/python.ts'
 import { Person } from './kit/people.ts'
 
 /** `demo --sso` as somebody new uses it: with its own provider, and what its pages show, as it is. */
@@ -82,6 +82,14 @@ for (const [way, args, address, answers] of [
     assert.equal(await call(token.out.trim()), 200)
   })
 }
+
+test('token --env is all that a shell needs for boto3', async () => {
+  const token = new Typed(['token', '--proxy', url, '--env'], ENV)
+  assert.equal(await token.ended(), 0, token.err)
+  const asks = "import boto3; print(boto3.client('bedrock-runtime').converse(modelId='amazon.nova-lite-v1:0', messages=[{'role': 'user', 'content': [{'text': 'Hello'}]}])['output']['message']['content'][0]['text'])"
+  const { stdout } = await promisify(execFile)('sh', ['-c', `${token.out}exec "$0" -c "$1"`, PYTHON, asks], { env: {} })
+  assert.equal(stdout, `${TEXT}\n`)
+})
 
 test('what the demo prints to be pasted works as it is', async () => {
   const lines = demo.out.split('\n\n').find((block) => block.startsWith('export TOKEN='))!

@@ -7,7 +7,8 @@ import { test } from 'node:test'
 import { importPKCS8, SignJWT } from 'jose'
 import { ALGORITHMS } from '../../src/jwt/index.ts'
 import { closing } from './kit/closing.ts'
-import { ENVIRONMENT, PYTHON } from './kit/driver.ts'
+import { ENVIRONMENT } from './kit/driver.ts'
+import { PYTHON } from './kit/python.ts'
 import { folder, freshProgram } from './kit/world.ts'
 
 /** Tokens by two libraries that are not ours, jose and PyJWT, in every algorithm that the proxy knows. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after } from 'node:test'
 import type { Ask, Digest, Said, Shown } from './client.ts'
+import { PYTHON } from './python.ts'
 import { REGION } from './signature.ts'
 import { certificate, folder } from './world.ts'
 
@@ -36,9 +37,6 @@ export class Driver {
     return one.ask(client, how, ask, heard)
   }
 }
-
-/** Python as `install` made it. */
-export const PYTHON = join(HERE, '.tmp', 'python', 'bin', 'python')
 
 /** Nothing of the machine's own accounts and proxies may reach the clients. */
 export const ENVIRONMENT = {
