@@ -5,12 +5,12 @@ import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Glob, Models } from '../model/index.ts'
 import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
-import { Door, type Inherited, servePage } from '../server/index.ts'
+import { Door, type Inherited, type ReadinessChecks, servePage } from '../server/index.ts'
 import { appearanceRules } from './appearance.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { journalOptions, limitTable, redisOptions } from './limits.ts'
-import { openAdmin, openAudit } from './observation.ts'
+import { type Observation, openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
 import { loginFacts, openSignIn } from './sso.ts'
 
@@ -35,61 +35,90 @@ export interface Running {
 export async function start(setup: Setup, env: Terminal['env'], log: Log, sockets: Partial<Pick<Inherited, 'proxy' | 'admin'>> = {}): Promise<Running> {
   keepRequestsYoung()
   const { config } = setup
-  const audit = openAudit(config, log)
-  const rules = { ...setup.rules }
-  const limits = limitsOf(setup, log)
-  const { house, aws, live, revocations } = furnish(setup, env, log, { rules, limits, audit, closing: () => door.closing, observe: (call) => admin.observe(call) })
-  const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => house.authenticator.ready()], ['draining', () => !draining]])
-  if (audit !== undefined) checks.set('audit', () => audit.writable())
-  if (config.limits.store !== 'memory' && config.limits.fail === 'closed') checks.set('limits', () => limits.available)
-  const base = config.server.base_path
-  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, exampleModel: config.server.example_model, login: loginFacts(config) }
-  const signIn = openSignIn(setup, house)
-  const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, (exchange) => {
-    const path = belowBase(pathOf(exchange), base)
-    if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
+  const furniture = furnish(setup, env, log, {
+    audit: openAudit(config, log), limits: limitsOf(setup, log), rules: { ...setup.rules }, closing: () => door.closing, observe: (call) => admin.observe(call),
   })
+  const { house } = furniture
   let draining = false
+  const checks = readiness(setup, furniture, () => draining)
+  const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, handlerOf(setup, house, checks))
   const admin = await openAdmin(config, house, checks, log, sockets.admin)
   const { address, port } = await door.listen().catch(async (error: unknown) => {
     await admin.close()
     throw error
   })
-  const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(sockets.proxy === undefined ? config.server.host : address)}:${port}${base}`
+  const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(sockets.proxy === undefined ? config.server.host : address)}:${port}${config.server.base_path}`
   log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
+  const parts: Parts = { ...furniture, setup, log, door, admin }
   return {
     url,
-    reload({ issuers, tls, ...next }) {
-      if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
-      if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
-      if (tls !== undefined) door.renewCertificate(tls)
-      Object.assign(rules, next.rules)
-      limits.reload(limitTable(next.config))
-      house.authenticator.reload(issuers)
-      aws.reload(next.config)
-      house.appearances.reload(appearanceRules(next.config))
-      revocations.watch(next.revocations)
-      return []
-    },
+    reload: (next) => reload(parts, next),
     reopen() {
-      const problem = audit?.reopen()
+      const problem = house.audit?.reopen()
       if (problem !== undefined) log.error('the audit log is not opened anew', { problem })
     },
-    async stop() {
+    stop() {
       draining = true
-      let cut = 0
-      const timer = setTimeout(() => door.cut(() => { cut = live.end('DRAINING') }), config.server.drain_timeout)
-      await door.drain(() => log.info('turning away'))
-      clearTimeout(timer)
-      aws.close()
-      house.authenticator.close()
-      revocations.close()
-      await limits.close()
-      await audit?.close()
-      await admin.close()
-      return cut
+      return stop(parts)
     },
   }
+}
+
+type Furniture = ReturnType<typeof furnish>
+
+/** What runs, and has to be told of a reload or of the end. */
+interface Parts extends Furniture {
+  /** As it was at the start. */
+  readonly setup: Setup
+  readonly log: Log
+  readonly door: Door
+  readonly admin: Observation
+}
+
+function readiness({ config }: Setup, { house, aws }: Furniture, draining: () => boolean): ReadinessChecks {
+  const { audit, authenticator, limits } = house
+  const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => authenticator.ready()], ['draining', () => !draining()]])
+  if (audit !== undefined) checks.set('audit', () => audit.writable())
+  if (config.limits.store !== 'memory' && config.limits.fail === 'closed') checks.set('limits', () => limits.available)
+  return checks
+}
+
+/** What becomes of a request: a page, where its path is that of one, else a call. */
+function handlerOf(setup: Setup, house: ProxyDependencies, checks: ReadinessChecks): (exchange: Exchange) => void {
+  const { base_path: base, example_model: exampleModel } = setup.config.server
+  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, exampleModel, login: loginFacts(setup.config) }
+  const signIn = openSignIn(setup, house)
+  return (exchange) => {
+    const path = belowBase(pathOf(exchange), base)
+    if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
+  }
+}
+
+function reload({ setup, door, house, aws, revocations }: Parts, { issuers, tls, ...next }: Setup): readonly string[] {
+  if ((tls === undefined) !== (setup.tls === undefined)) return ['TLS is turned on and off by a restart only']
+  if ((tls?.clientCa === undefined) !== (setup.tls?.clientCa === undefined)) return ['certificates of clients are asked for, or not, by a restart only']
+  if (tls !== undefined) door.renewCertificate(tls)
+  Object.assign(house.rules, next.rules)
+  house.limits.reload(limitTable(next.config))
+  house.authenticator.reload(issuers)
+  aws.reload(next.config)
+  house.appearances.reload(appearanceRules(next.config))
+  revocations.watch(next.revocations)
+  return []
+}
+
+async function stop({ setup, log, door, admin, house, aws, live, revocations }: Parts): Promise<number> {
+  let cut = 0
+  const timer = setTimeout(() => door.cut(() => { cut = live.end('DRAINING') }), setup.config.server.drain_timeout)
+  await door.drain(() => log.info('turning away'))
+  clearTimeout(timer)
+  aws.close()
+  house.authenticator.close()
+  revocations.close()
+  await house.limits.close()
+  await house.audit?.close()
+  await admin.close()
+  return cut
 }
 
 function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {

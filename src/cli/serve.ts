@@ -25,11 +25,10 @@ export const serveCommand: Command = {
       for (const problem of read.problems) process.stderr.write(`${problem}\n`)
       return EXIT_CONFIG
     }
-    const { config } = read.setup
     const output = batched(process.stdout, (lost) => log.warn('lines of this log are lost, nobody took them', { lost }))
     // Whoever read the log is gone: lines are lost then, requests are not.
     process.stdout.on('error', () => undefined)
-    const log: AdjustableLog = createLog({ ...config.logging, nowMs: Date.now, write: output.write })
+    const log: AdjustableLog = createLog({ ...read.setup.config.logging, nowMs: Date.now, write: output.write })
     warnOfOldNode(log, process.versions.node)
     for (const hint of read.setup.hints) log.warn('configuration', { hint })
     const inherited = inherit(process.env, process.pid)
@@ -37,28 +36,32 @@ export const serveCommand: Command = {
       process.stderr.write(`${startProblem(error)}\n`)
     })
     if (running === undefined) return EXIT_FAILURE
-    const supervisor = new Supervisor(inherited)
-    supervisor.ready(running.url)
-    let current = read.setup
-    process.on('SIGHUP', () => {
-      supervisor.reloading()
-      // Whatever the configuration has become, a renamed log must not grow.
-      running.reopen()
-      current = reload(running, current, readSetup(values, process), log)
-      supervisor.ready(running.url)
-    })
-    const signal = await firstSignal(process)
-    supervisor.stopping()
-    log.info('draining', { signal })
-    const cut = await running.stop()
-    supervisor.close()
-    log.info('stopped', { cut })
+    const code = await runToEnd(running, new Supervisor(inherited), read.setup, () => readSetup(values, process), process, log)
     output.flush()
-    const code = cut === 0 ? 0 : EXIT_FAILURE
     // What nobody reads would keep the process for ever.
     setTimeout(() => process.exit(code), LAST_LINES_MS).unref()
     return code
   },
+}
+
+/** Does what signals ask for until one asks for the end, and then ends it. @returns The exit code. */
+async function runToEnd(running: Running, supervisor: Supervisor, setup: Setup, readAnew: () => ReadSetup, process: Terminal, log: AdjustableLog): Promise<number> {
+  supervisor.ready(running.url)
+  let current = setup
+  process.on('SIGHUP', () => {
+    supervisor.reloading()
+    // Whatever the configuration has become, a renamed log must not grow.
+    running.reopen()
+    current = reload(running, current, readAnew(), log)
+    supervisor.ready(running.url)
+  })
+  const signal = await firstSignal(process)
+  supervisor.stopping()
+  log.info('draining', { signal })
+  const cut = await running.stop()
+  supervisor.close()
+  log.info('stopped', { cut })
+  return cut === 0 ? 0 : EXIT_FAILURE
 }
 
 /** What kept the proxy from starting, for people. */
