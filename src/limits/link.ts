@@ -88,7 +88,7 @@ export class RedisLink {
     }
     socket.write(encodeCommand(command))
     this.#pending.push({ dueMs: this.#world.nowMs() + this.#options.timeoutMs, done })
-    this.#cancelWatch ??= this.#world.after(this.#options.timeoutMs, () => this.#watch())
+    this.#cancelWatch ??= this.#later(this.#options.timeoutMs, () => this.#watch())
   }
 
   /** For good. */
@@ -106,7 +106,7 @@ export class RedisLink {
     socket.setNoDelay(true)
     socket.setKeepAlive(true, 30_000)
     const lost = (why: string) => { if (socket === this.#socket) this.#break(why) }
-    this.#cancelWatch = this.#world.after(this.#options.timeoutMs, () => lost('no connection in time'))
+    this.#cancelWatch = this.#later(this.#options.timeoutMs, () => lost('no connection in time'))
     socket.on('error', (error: NodeJS.ErrnoException) => lost(error.code ?? 'failed'))
     socket.on('close', () => lost('closed by the server'))
     socket.on('data', (chunk: Buffer) => { if (socket === this.#socket) this.#read(parser, chunk) })
@@ -166,7 +166,13 @@ export class RedisLink {
     if (oldest === undefined) return
     const leftMs = oldest.dueMs - this.#world.nowMs()
     if (leftMs <= 0) return this.#break('no answer in time')
-    this.#cancelWatch = this.#world.after(Math.min(leftMs, this.#options.timeoutMs), () => this.#watch())
+    this.#cancelWatch = this.#later(Math.min(leftMs, this.#options.timeoutMs), () => this.#watch())
+  }
+
+  /** Where this process itself was busy, timers come before what has arrived meanwhile: that is read first. */
+  #later(ms: number, run: () => void): () => void {
+    let cancel = this.#world.after(ms, () => { cancel = this.#world.after(0, run) })
+    return () => cancel()
   }
 
   #break(why: string): void {
