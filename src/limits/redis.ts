@@ -40,6 +40,8 @@ interface Settlement {
   readonly nowMs: number
 }
 
+/** What a script says that has done nothing, for its number was passed already. */
+const LATE = Buffer.from('late')
 const PREFIX = 'bedrock-sso-proxy'
 /** How often leases are renewed while they last. */
 const RENEWALS = 3
@@ -72,7 +74,7 @@ export class RedisStore implements Store {
     this.#process = [world.random(), world.random()].map((part) => Math.floor(part * 2 ** 48).toString(36)).join('')
     this.#link = new RedisLink(options, world, {
       // The last shows whether this server can be written to.
-      opening: [...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), ['SET', `${PREFIX}:{${this.#process}}`, '1', 'PX', String(options.leaseMs)]],
+      opening: [...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), ['SET', `${PREFIX}:{${this.#process}}:probe`, '1', 'PX', String(options.leaseMs)]],
       up: () => this.#up(),
       down: (why) => this.#down(why),
     })
@@ -215,7 +217,7 @@ export class RedisStore implements Store {
   /** The answer of a script; none where it cannot be had, and nobody knows whether it has run. */
   async #run(script: Script, key: string, nowMs: number, more: readonly (string | number)[], verb?: 'EVAL'): Promise<string | undefined> {
     const reply = await new Promise<Reply | undefined>((resolve) => this.#evaluate(script, key, ++this.#number, nowMs, more, resolve, verb))
-    if (Buffer.isBuffer(reply)) return reply.toString('latin1')
+    if (Buffer.isBuffer(reply) && !reply.equals(LATE)) return reply.toString('latin1')
     if (isForgotten(reply) && this.#link.isUp) return this.#run(script, key, nowMs, more, 'EVAL')
     if (reply instanceof ErrorReply) this.#world.log.error('a script of limits fails', { why: reply.message })
     return undefined
