@@ -123,7 +123,7 @@ async function stop({ setup, log, door, admin, house, aws, live, revocations }: 
 
 function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {
   const redis = redisOptions(config, limitsCa)
-  if (redis !== undefined) return openSharedLimits(limitTable(config), redis, { nowMs: Date.now, random: Math.random, after, log })
+  if (redis !== undefined) return openSharedLimits(limitTable(config), redis, { nowMs: Date.now, monotonicMs: () => performance.now(), random: Math.random, after, log })
   return openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
 }
 

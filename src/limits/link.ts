@@ -11,7 +11,8 @@ export interface LinkOptions extends RedisAddress {
 }
 
 export interface LinkWorld {
-  readonly nowMs: () => number
+  /** A clock that nobody sets. */
+  readonly monotonicMs: () => number
   readonly random: () => number
   readonly after: (delayMs: number, run: () => void) => () => void
 }
@@ -87,7 +88,7 @@ export class RedisLink {
       process.nextTick(() => socket.uncork())
     }
     socket.write(encodeCommand(command))
-    this.#pending.push({ dueMs: this.#world.nowMs() + this.#options.timeoutMs, done })
+    this.#pending.push({ dueMs: this.#world.monotonicMs() + this.#options.timeoutMs, done })
     this.#cancelWatch ??= this.#later(this.#options.timeoutMs, () => this.#watch())
   }
 
@@ -164,7 +165,7 @@ export class RedisLink {
     this.#cancelWatch = undefined
     const oldest = this.#pending[0]
     if (oldest === undefined) return
-    const leftMs = oldest.dueMs - this.#world.nowMs()
+    const leftMs = oldest.dueMs - this.#world.monotonicMs()
     if (leftMs <= 0) return this.#break('no answer in time')
     this.#cancelWatch = this.#later(Math.min(leftMs, this.#options.timeoutMs), () => this.#watch())
   }

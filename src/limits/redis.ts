@@ -21,6 +21,7 @@ export interface RedisOptions extends LinkOptions {
 }
 
 export interface RedisWorld extends LinkWorld {
+  readonly nowMs: () => number
   readonly log: Log
 }
 

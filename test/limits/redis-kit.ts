@@ -26,7 +26,7 @@ export class Share {
     this.limits = openSharedLimits(table(row, more), {
       ...redisAddress(new Secret(url)), ca: undefined, timeoutMs: 2000, leaseMs: LEASE_MS, fail: 'closed', clock: 'caller', ...options,
     }, {
-      nowMs: () => (options.clock === 'redis' ? Date.now() : this.timeMs), random: Math.random, after: (ms, run) => this.#after(ms, run),
+      nowMs: () => (options.clock === 'redis' ? Date.now() : this.timeMs), monotonicMs: () => performance.now(), random: Math.random, after: (ms, run) => this.#after(ms, run),
       log: createLog({ level: 'debug', format: 'json', nowMs: Date.now, write: (text) => this.#write(text) }),
     })
     after(() => this.limits.close())
