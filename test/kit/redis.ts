@@ -9,15 +9,12 @@ import { createInterface } from 'node:readline'
 import { encodeCommand, type Reply, ReplyParser } from '../../src/resp/index.ts'
 import { freePort } from './port.ts'
 
-/** Programs that speak the protocol, as far as this machine has them. */
-export const SERVERS = ['redis-server', 'valkey-server'].filter((program) => spawnSync(program, ['--version']).status === 0)
-
 /**
  * Declares tests that need a real server, which they share. Where there is none one test is reported as skipped, with the reason; in CI it fails, for there they are installed.
  */
-export async function withRedis(declare: (server: RedisServer) => void, args: readonly string[] = []): Promise<void> {
-  for (const program of ['redis-server', 'valkey-server']) {
-    if (SERVERS.includes(program)) declare(await RedisServer.start(program, args))
+export async function withRedis(declare: (server: RedisServer) => void, programs: readonly string[] = ['redis-server', 'valkey-server']): Promise<void> {
+  for (const program of programs) {
+    if (spawnSync(program, ['--version']).status === 0) declare(await RedisServer.start(program))
     else {
       const reason = `${program} is not on this machine`
       test(`limits in ${program}`, { skip: process.env.CI === 'true' ? false : reason }, () => { throw new Error(reason) })
@@ -29,20 +26,18 @@ export async function withRedis(declare: (server: RedisServer) => void, args: re
 export class RedisServer {
   readonly program: string
   readonly port: number
-  readonly #args: readonly string[]
   readonly #folder = mkdtempSync(join(tmpdir(), 'redis-'))
   #child: ChildProcess | undefined
   #socket: Socket | undefined
   #waiting: ((reply: Reply) => void)[] = []
 
-  private constructor(program: string, port: number, args: readonly string[]) {
+  private constructor(program: string, port: number) {
     this.program = program
     this.port = port
-    this.#args = args
   }
 
-  static async start(program: string, args: readonly string[] = []): Promise<RedisServer> {
-    const server = new RedisServer(program, await freePort(), args)
+  static async start(program: string): Promise<RedisServer> {
+    const server = new RedisServer(program, await freePort())
     after(async () => {
       await server.kill()
       rmSync(server.#folder, { recursive: true })
@@ -58,7 +53,7 @@ export class RedisServer {
   /** On the same port, with what it had written down. */
   async start(): Promise<void> {
     const child = this.#child = spawn(this.program, [
-      '--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'no', ...this.#args,
+      '--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'no',
     ], { stdio: ['ignore', 'pipe', 'inherit'] })
     await new Promise<void>((resolve, reject) => {
       child.once('exit', (code) => reject(new Error(`${this.program} ended with ${code}`)))

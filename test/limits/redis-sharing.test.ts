@@ -81,6 +81,15 @@ await withRedis((server) => {
     assert.deepEqual((await usage(other.limits, ANN, START_MS + LEASE_MS)).day, spent(10))
   })
 
+  test(`${name}: where the leases are lost alone, what they held does not stay behind`, async () => {
+    await emptied(server)
+    const { limits } = new Share(server.url, { tokens_per_day: 100 })
+    await admit(limits, ANN, START_MS, 90)
+    await server.command('DEL', (await keys()).find((key) => key.endsWith(':leases'))!)
+    await admit(limits, ANN, START_MS, 80)
+    assert.deepEqual(await held(), ['1', '80', '0'])
+  })
+
   test(`${name}: a server that is told to forget its scripts, again and again, refuses nobody and loses nothing`, async () => {
     await emptied(server)
     const share = new Share(server.url, { tokens_per_day: 1_000_000 })
