@@ -27,10 +27,17 @@ export interface AdjustableLog extends Log {
 export function createLog({ level, format, nowMs, write }: LogOptions): AdjustableLog {
   const render = format === 'json' ? jsonLine : textLine
   let least = LOG_LEVELS.indexOf(level)
+  let [lastMs, lastTime] = [Number.NaN, '']
+  // Many lines of a millisecond share its name.
+  const time = () => {
+    const ms = nowMs()
+    if (ms !== lastMs) [lastMs, lastTime] = [ms, new Date(ms).toISOString()]
+    return lastTime
+  }
   const at = (of: LogLevel) => {
     const rank = LOG_LEVELS.indexOf(of)
     return (msg: string, fields: LogFields = {}) => {
-      if (rank >= least) write(render(new Date(nowMs()).toISOString(), of, msg, fields))
+      if (rank >= least) write(render(time(), of, msg, fields))
     }
   }
   const setLevel = (next: LogLevel) => { least = LOG_LEVELS.indexOf(next) }

@@ -63,9 +63,10 @@ export const REFUSED_CLOCK = new Set(['InvalidSignatureException', 'SignatureDoe
  * @throws UpstreamError - for the road.
  */
 export async function callAws(errand: Errand, way: Way, route: Route, fields: RequestFields, payload: Sendable, house: CallDependencies, onSend: (again: Retry | undefined) => void): Promise<Answer> {
-  let credentials = way.apiKey === undefined ? await currentCredentials(way.credentials) : undefined
-  const tried = new Set<Retry>()
-  for (let again: Retry | undefined; ; tried.add(again)) {
+  const found = way.apiKey === undefined ? currentCredentials(way.credentials) : undefined
+  let credentials = found instanceof Promise ? await found : found
+  const tried: Retry[] = []
+  for (let again: Retry | undefined; ; tried.push(again)) {
     const outcome = await attempt(again)
     if (typeof outcome === 'object') return outcome
     again = outcome
@@ -77,7 +78,7 @@ export async function callAws(errand: Errand, way: Way, route: Route, fields: Re
     const signedMs = house.clock.nowMs()
     const wire = { method: route.operation.method, target: route.target, fields: wireFields(route, fields, payload, endpoint, way, credentials, house), chunks: payload.chunks, source: payload.source }
     onSend(again)
-    const call = house.client.send(endpoint, wire, tried.has('reset'))
+    const call = house.client.send(endpoint, wire, tried.includes('reset'))
     // Tokens cost money: AWS stops working the moment its connection ends.
     errand.onEnd(call.destroy)
     const message = await answerOf(call)
@@ -92,7 +93,7 @@ export async function callAws(errand: Errand, way: Way, route: Route, fields: Re
     } catch (error) {
       errand.check()
       if (payload.failure !== undefined) throw payload.failure
-      if (payload.source === undefined && error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.has('reset')) return undefined
+      if (payload.source === undefined && error instanceof UpstreamError && error.code === 'UPSTREAM_RESET' && call.repeatable() && !tried.includes('reset')) return undefined
       throw error
     }
   }
@@ -103,9 +104,9 @@ export async function callAws(errand: Errand, way: Way, route: Route, fields: Re
     const header = message.headers['x-amzn-errortype']
     const held = header === undefined || credentials === undefined ? await smallBody(message) : undefined
     const type = errorType(header, held)
-    if (credentials !== undefined && REFUSED_CLOCK.has(type) && !tried.has('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
+    if (credentials !== undefined && REFUSED_CLOCK.has(type) && !tried.includes('clock') && house.clock.learn(message.headers.date, signedMs)) return retry(message, 'clock')
     if (status === 403 && !REFUSED_CREDENTIALS.has(type) && !REFUSED_CLOCK.has(type) && (credentials !== undefined || !ABOUT_KEY.test(String(held)))) return { status, fields: message.rawHeaders, message, held }
-    const renewed = credentials === undefined || tried.has('credentials') ? undefined : await way.credentials.renew(credentials)
+    const renewed = credentials === undefined || tried.includes('credentials') ? undefined : await way.credentials.renew(credentials)
     if (renewed === undefined) {
       message.destroy()
       throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type === '' ? `status ${status}` : type })
@@ -123,14 +124,19 @@ function retry(message: IncomingMessage, why: Retry): Retry {
   return why
 }
 
-/** @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED` */
-export async function currentCredentials(source: CredentialSource): Promise<Credentials> {
+/** At once, where they are at hand. @throws Refusal - `NO_AWS_CREDENTIALS`, `AWS_ROLE_REFUSED` */
+export function currentCredentials(source: CredentialSource): Credentials | Promise<Credentials> {
   try {
-    return await source.get()
+    const found = source.get()
+    return found instanceof Promise ? found.catch(noCredentials) : found
   } catch (error) {
-    const isRole = error instanceof CredentialsError && error.code === 'CREDENTIALS_ROLE_REFUSED'
-    throw new Refusal(isRole ? 'AWS_ROLE_REFUSED' : 'NO_AWS_CREDENTIALS', { detail: error instanceof Error ? error.message : undefined })
+    return noCredentials(error)
   }
+}
+
+function noCredentials(error: unknown): never {
+  const isRole = error instanceof CredentialsError && error.code === 'CREDENTIALS_ROLE_REFUSED'
+  throw new Refusal(isRole ? 'AWS_ROLE_REFUSED' : 'NO_AWS_CREDENTIALS', { detail: error instanceof Error ? error.message : undefined })
 }
 
 function wireFields(route: Route, fields: RequestFields, payload: Sendable, endpoint: Endpoint, { metadata, apiKey }: Way, credentials: Credentials | undefined, { clock, keys }: CallDependencies): string[] {

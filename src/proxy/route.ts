@@ -40,7 +40,22 @@ for (const operation of OPERATIONS) {
  * @throws Refusal - `UNKNOWN_OPERATION`, or `UNKNOWN_METHOD` with the methods there are.
  * @throws HttpError - `HTTP_BAD_LABEL`, `HTTP_BAD_QUERY`
  */
-export function findRoute(method: string, { path, query }: Target): Route {
+export function findRoute(method: string, target: Target): Route {
+  if (target.query !== undefined || target.path.length > MAX_KNOWN_LENGTH) return search(method, target)
+  const name = `${method} ${target.path}`
+  let route = KNOWN.get(name)
+  if (route !== undefined) return route
+  if (KNOWN.size >= MAX_KNOWN) KNOWN.clear()
+  KNOWN.set(name, route = search(method, target))
+  return route
+}
+
+/** Routes that were found lately: clients name the same few models again and again. Strangers can fill it, and no more. */
+const KNOWN = new Map<string, Route>()
+const MAX_KNOWN = 1000
+const MAX_KNOWN_LENGTH = 256
+
+function search(method: string, { path, query }: Target): Route {
   const matching: Operation[] = []
   for (const { operation, pattern, upstream } of TEMPLATES.get(firstSegment(path)) ?? []) {
     const match = pattern.exec(path)

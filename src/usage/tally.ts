@@ -41,7 +41,8 @@ export const USAGE_MEMBERS: readonly string[] = [...new Set(PLACES.map(({ path }
  */
 export class Tally {
   readonly #tokens: Record<Counter, number> = { input: 0, output: 0, cacheRead: 0, cacheWrite: 0 }
-  readonly #standings = new Set<Standing>()
+  #isFinal = false
+  #isRunning = false
 
   /** Takes the counts of a body, or of one event of a stream. */
   see(event: unknown): void {
@@ -61,14 +62,16 @@ export class Tally {
 
   /** @param complete - The answer came to its end. */
   usage(complete: boolean): Usage {
-    return { ...this.#tokens, partial: !this.#standings.has('final') && !(complete && this.#standings.has('running')) }
+    const { input, output, cacheRead, cacheWrite } = this.#tokens
+    return { input, output, cacheRead, cacheWrite, partial: !this.#isFinal && !(complete && this.#isRunning) }
   }
 
   #take(counts: Counts, standing: Standing): void {
     for (const counter of COUNTERS) {
       const value = counts[counter]
       if (value === undefined || value > MAX_COUNT) continue
-      this.#standings.add(standing)
+      if (standing === 'final') this.#isFinal = true
+      if (standing === 'running') this.#isRunning = true
       this.#tokens[counter] = Math.max(this.#tokens[counter], value)
     }
   }
