@@ -32,7 +32,7 @@ test('every alert says what is so, how bad it is, and what to do', () => {
 })
 
 const promtool = (args: readonly string[]) => spawnSync('promtool', args, { encoding: 'utf8' })
-const needsPromtool = promtool(['--version']).error === undefined ? {} : { skip: 'promtool is not there' }
+const needsPromtool = promtool(['--version']).error === undefined ? {} : { skip: process.env.CI === 'true' ? false : 'promtool is not there' }
 
 test('promtool takes configuration and rules', needsPromtool, () => {
   for (const [act, file] of [['config', 'prometheus.yml'], ['rules', 'rules.yaml']] as const) {

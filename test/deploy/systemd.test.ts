@@ -12,7 +12,7 @@ const SERVICE = read('bedrock-sso-proxy.service')
 const folder = mkdtempSync(join(tmpdir(), 'units-'))
 after(() => rmSync(folder, { recursive: true }))
 const analyze = (args: readonly string[]) => spawnSync('systemd-analyze', args, { encoding: 'utf8', env: { ...process.env, SYSTEMD_COLORS: '0', SYSTEMD_EMOJI: '0' } })
-const needsSystemd = analyze(['--version']).status === 0 ? {} : { skip: 'systemd-analyze is not there' }
+const needsSystemd = analyze(['--version']).status === 0 ? {} : { skip: process.env.CI === 'true' ? false : 'systemd-analyze is not there' }
 
 for (const [what, dropIns, most] of [['the service', [], 1], ['the service where systemd is old', ['notify-fd.conf'], 1], ['the locked-down service', ['locked-down.conf'], 0.2]] as const) {
   test(`${what} is exposed by ${most.toFixed(1)} at most, as systemd-analyze security counts`, needsSystemd, () => {

@@ -20,7 +20,7 @@ const read = (...path: readonly string[]) => readFileSync(join(ROOT, 'deploy', .
 interface Service { readonly environment: Readonly<Record<string, string>>; readonly command: readonly string[]; readonly volumes: readonly string[] }
 const { services } = parseYaml(read('container', 'compose.yaml')).value as { services: Record<'proxy' | 'standin' | 'redis' | 'prometheus', Service> }
 const missing = ['prometheus', 'redis-server'].filter((program) => spawnSync(program, ['--version']).error !== undefined)
-const skip = missing.length === 0 ? false : `not there: ${missing.join(', ')}`
+const skip = missing.length === 0 || process.env.CI === 'true' ? false : `not there: ${missing.join(', ')}`
 
 const SECRET = randomBytes(48).toString('base64')
 const MODEL = 'anthropic.claude-3-haiku-20240307-v1:0'
