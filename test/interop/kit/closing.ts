@@ -4,7 +4,7 @@ import { conformance, readJson } from '../../kit/vectors.ts'
 import type { Client, Shown } from './client.ts'
 import { askedAbout } from './conversation.ts'
 import { SECRET_ACCESS_KEY } from './signature.ts'
-import { type SituationName, SITUATIONS } from './situations.ts'
+import { type SituationName, SITUATIONS, whyNot } from './situations.ts'
 import { JWT_SECRET, TOKENS } from './token.ts'
 import { bedrock, startedPrograms } from './world.ts'
 
@@ -35,7 +35,7 @@ export function closing(title: string, clients: readonly Client[] = [], rows: re
     assert.deepEqual(bedrock.faults, [])
   })
 
-  if (clients.length > 0) test('client × situation', () => console.log(table(title, clients, rows)))
+  if (clients.length > 0) test('client × situation: no cell is without a word', () => console.log(table(title, clients, rows)))
   if (!clients.some(({ matrix }) => matrix !== undefined)) return
   conformance('bedrock-contract', (folder) => {
     test('clients fail as error-matrix.json recorded it', () => compare(readJson<Matrix>(folder, 'error-matrix.json'), rows))
@@ -79,13 +79,22 @@ function compare({ cases }: Matrix, rows: readonly Row[]): void {
   assert.ok(compared > 0, 'nothing to compare')
 }
 
+/** What a client made of a situation, or why it was not asked to. */
+function cell(client: Client, name: SituationName, rows: readonly Row[]): readonly string[] {
+  const row = rows.find((row) => row.client === client && row.name === name)
+  if (row !== undefined) return [row.shown.error, String(row.status ?? '-'), String(row.attempts), row.shown.message]
+  const reason = whyNot(SITUATIONS.get(name)!, client)
+  assert.ok(reason !== undefined, `nothing is known of ${client.name}, ${name}`)
+  return ['not tried', '-', '0', reason]
+}
+
 /** Situations with what each client made of them; clients that agree share a line. */
 function table(title: string, clients: readonly Client[], rows: readonly Row[]): string {
   const cells: string[][] = [['situation', 'error', 'status', 'tries', 'client', 'message']]
   for (const name of SITUATIONS.keys()) {
     const groups = new Map<string, string[]>()
-    for (const { client, shown, status = '-', attempts } of rows.filter((row) => row.name === name)) {
-      const outcome = JSON.stringify([shown.error, String(status), String(attempts), shown.message])
+    for (const client of clients) {
+      const outcome = JSON.stringify(cell(client, name, rows))
       groups.set(outcome, [...(groups.get(outcome) ?? []), client.name])
     }
     for (const [outcome, names] of groups) {

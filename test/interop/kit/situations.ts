@@ -1,3 +1,4 @@
+import type { Client } from './client.ts'
 import type { Program } from './program.ts'
 import { beginThen, beginThenFail, keepSilent, refuse, type Script } from './standin.ts'
 import type { TOKENS } from './token.ts'
@@ -73,6 +74,14 @@ const table = {
   'AWS ends a stream: internal': broken(beginThenFail('internalServerException', 'Something broke'), 'Something broke'),
   'shutdown amid a stream': { ...broken(beginThen(3, () => undefined), 'The proxy is shutting down.'), setup: 'brief', heard: (program) => program.terminate() },
 } as const satisfies Readonly<Record<string, Situation>>
+
+/** Why a client is not tried in a situation; `undefined` where it is. */
+export function whyNot({ asks, promptBytes, model }: Situation, client: Client): string | undefined {
+  if (asks === 'stream' && client.stream === undefined) return 'it asks for no streams'
+  if (promptBytes !== undefined && !client.sendsBodies) return 'it sends no bodies'
+  if (model !== undefined && client.modelInBody === true) return 'its bodies name the model, which is for AWS to judge'
+  return undefined
+}
 
 export type SituationName = keyof typeof table
 export const SITUATIONS: ReadonlyMap<SituationName, Situation> = new Map(Object.entries(table) as [SituationName, Situation][])

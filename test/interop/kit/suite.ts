@@ -5,7 +5,7 @@ import type { Client, Shown } from './client.ts'
 import { closing, type Row } from './closing.ts'
 import { type Attempt, converse, type Outcome, type Topic } from './conversation.ts'
 import { TEXT, TOOL } from './model.ts'
-import { type Situation, type SituationName, SITUATIONS } from './situations.ts'
+import { type Situation, type SituationName, SITUATIONS, whyNot } from './situations.ts'
 import { beginThen, eventsOf, speak, speakInTurn } from './standin.ts'
 import { bedrock, program } from './world.ts'
 
@@ -88,9 +88,7 @@ async function succeed(client: Client, topic: Topic): Promise<Outcome> {
 
 function itFails(client: Client, expectations: Expectations, rows: Row[]): void {
   for (const [name, situation] of SITUATIONS) {
-    if (situation.asks === 'stream' && client.stream === undefined) continue
-    if (situation.promptBytes !== undefined && !client.sendsBodies) continue
-    if (situation.model !== undefined && client.modelInBody === true) continue
+    if (whyNot(situation, client) !== undefined) continue
     const expected = expectations[name]
     if (expected === undefined) throw new Error(`what does ${client.name} make of "${name}"?`)
     const [error, tries] = expected
