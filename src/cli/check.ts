@@ -13,7 +13,7 @@ export const check: Command = {
       for (const hint of read.setup.hints) process.stderr.write(`${hint}\n`)
       const { options, config } = read.setup
       if (values.print === true) for (const { name, value, source } of options) process.stdout.write(`${name} = ${value}  (${source})\n`)
-      if (values.egress === true) for (const { host, purpose } of egress(config, process.env)) process.stdout.write(`${host}  ${purpose}\n`)
+      if (values.egress === true) for (const { host, text } of egress(config, process.env)) process.stdout.write(`${host}  ${text}\n`)
       if (values.print !== true && values.egress !== true) process.stdout.write('the configuration is good\n')
       return 0
     }

@@ -1,11 +1,12 @@
 import { CredentialsError, type HostCredentials } from '../credentials/index.ts'
-import { Authenticator, httpGet } from '../identity/index.ts'
+import { Authenticator } from '../identity/index.ts'
 import { createLog } from '../log/index.ts'
 import { SsoError } from '../sso/index.ts'
 import { addressesOf, type Endpoint, isNear, isPrivate, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { type About, inquiries } from './inquiry.ts'
+import { issuerGet } from './issuers.ts'
 import { fail, type Finding, ok, warn } from './finding.ts'
 import { after } from './running.ts'
 import type { Setup } from './setup.ts'
@@ -63,7 +64,7 @@ async function credentials(source: HostCredentials): Promise<readonly Finding[]>
 }
 
 async function issuers({ issuers: trusted }: Setup): Promise<readonly Finding[]> {
-  const authenticator = new Authenticator(trusted, { nowMs: Date.now, random: Math.random, after, client: httpGet, log: SILENT })
+  const authenticator = new Authenticator(trusted, { nowMs: Date.now, random: Math.random, after, client: issuerGet, log: SILENT })
   await authenticator.refreshed()
   const status = authenticator.status()
   authenticator.close()

@@ -76,7 +76,7 @@ async function refreshed(session: Session): Promise<Session> {
 /** The public client that people log in with. */
 export function clientOf(login: Session['login'], caFile: string | undefined) {
   const { issuer, client_id: clientId, scopes } = login
-  return ssoClient({ issuer, clientId, scopes, target: targetOf(login) }, caFile && readFileSync(caFile, 'utf8'))
+  return ssoClient({ issuer, clientId, scopes, target: targetOf(login) }, { ca: caFile && readFileSync(caFile, 'utf8') })
 }
 
 /**

@@ -1,5 +1,5 @@
 import type { Described } from '../asker/index.ts'
-import { configuredEndpoint, CredentialsError, roleSessionOf } from '../credentials/index.ts'
+import { CredentialsError, roleSessionOf } from '../credentials/index.ts'
 import { parseJson } from '../json/index.ts'
 import { parseModel } from '../model/index.ts'
 import { Appearances, askAws, type CallDependencies, Refusal, type Told, type Way } from '../proxy/index.ts'
@@ -9,7 +9,7 @@ import type { WayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { fail, type Finding, ok, warn } from './finding.ts'
 import type { Setup } from './setup.ts'
-import { credentialSight } from './upstreams.ts'
+import { mayAskSts } from './upstreams.ts'
 
 /** Whom and what to look at beyond the proxy itself. */
 export interface About {
@@ -24,16 +24,11 @@ export function inquiries(setup: Setup, env: Terminal['env'], way: WayToAws, { a
   const appearances = new Appearances(appearanceRules(setup.config))
   const theirs = asker && { credentials: way.roles.credentialsFor(asker), metadata: appearances.metadataFor(asker) }
   return [
-    ...(way.apiKey === undefined && maySts(setup, env) ? [['AWS identity', identity(way)] as const] : []),
+    ...(way.apiKey === undefined && mayAskSts(setup.config, env) ? [['AWS identity', identity(way)] as const] : []),
     ['Bedrock control', keys(way)],
     ...(asker === undefined ? [] : [['role of the user', role(setup, way, asker)] as const]),
     ...[...new Set([...modelsNamed(setup), ...models])].map((id) => [`model ${id}`, dryRun(setup, { ...way, ...theirs }, asker, id, asker && appearances.profileFor(asker, parseModel(id)))] as const),
   ]
-}
-
-/** An endpoint of one's own is a wall: STS behind it is asked only where it serves, or is named. */
-function maySts({ config }: Setup, env: Terminal['env']): boolean {
-  return config.aws.endpoint === undefined || config.aws.sts_endpoint !== undefined || rolesOf(config).length > 0 || configuredEndpoint(credentialSight(config, env), 'sts') !== undefined
 }
 
 async function identity(way: WayToAws): Promise<readonly Finding[]> {

@@ -1,9 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { Authenticator, httpGet, IdentityError, RevocationFile } from '../identity/index.ts'
+import { Authenticator, IdentityError, RevocationFile } from '../identity/index.ts'
 import { JwtError, parseClaims, parseCompact } from '../jwt/index.ts'
 import { createLog } from '../log/index.ts'
 import { type Command, EXIT_CONFIG } from './command.ts'
+import { issuerGet } from './issuers.ts'
 import { after } from './running.ts'
 import { readSetup, type Setup } from './setup.ts'
 
@@ -28,7 +29,7 @@ export const inspect: Pick<Command, 'run'> = {
 }
 
 async function judged(token: string, setup: Setup): Promise<{ readonly accepted: boolean; readonly lines: readonly string[] }> {
-  const authenticator = new Authenticator(setup.issuers, { nowMs: Date.now, random: Math.random, after, client: httpGet, log: SILENT })
+  const authenticator = new Authenticator(setup.issuers, { nowMs: Date.now, random: Math.random, after, client: issuerGet, log: SILENT })
   const revocations = new RevocationFile({ after, log: SILENT }, () => undefined)
   revocations.watch(setup.revocations)
   try {

@@ -56,7 +56,7 @@ async function factsOf(values: Values, caFile: string | undefined): Promise<Logi
 }
 
 async function askProxy(proxy: string, caFile: string | undefined): Promise<LoginFacts> {
-  const ask = httpClient(caFile && readFileSync(caFile, 'utf8'))
+  const ask = httpClient({ ca: caFile && readFileSync(caFile, 'utf8') })
   const { status, bytes } = await ask(`${proxy}/.well-known/bedrock-sso-proxy`, AbortSignal.timeout(10_000))
   if (status !== 200) throw new SessionError('nobody can log in there: it is no proxy of this kind, or it has no sso.issuer')
   const said = Object(parseJson(bytes)) as Readonly<Record<string, unknown>>

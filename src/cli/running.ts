@@ -1,6 +1,6 @@
 import { setFlagsFromString } from 'node:v8'
 import { belowBase, parseNetwork } from '../http/index.ts'
-import { Authenticator, type Caller, httpGet, keyCopies, RevocationFile } from '../identity/index.ts'
+import { Authenticator, type Caller, keyCopies, RevocationFile } from '../identity/index.ts'
 import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Glob, Models } from '../model/index.ts'
@@ -9,6 +9,7 @@ import { Door, type Inherited, type ReadinessChecks, servePage } from '../server
 import { appearanceRules } from './appearance.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
+import { issuerGet } from './issuers.ts'
 import { journalOptions, limitTable, redisOptions } from './limits.ts'
 import { type Observation, openAdmin, openAudit } from './observation.ts'
 import type { Setup } from './setup.ts'
@@ -144,7 +145,7 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
   const models = new Models()
   const house: ProxyDependencies = {
     authenticator: new Authenticator(issuers, {
-      nowMs: Date.now, random: Math.random, after, client: httpGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
+      nowMs: Date.now, random: Math.random, after, client: issuerGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
     ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, log, ...more,
     models, profiles: new Profiles(models, askProfile(aws), Date.now),

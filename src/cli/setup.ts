@@ -64,7 +64,7 @@ const TOKEN_LIMITS = ['tokens_per_minute', 'tokens_per_day', 'tokens_per_month',
 
 function issuerOptions(from: ConfiguredIssuer, carried: readonly string[], jwks: string | undefined, ca: string | undefined): IssuerOptions {
   return {
-    issuer: from.issuer, secret: from.secret, publicKey: from.public_key, jwks, jwksUrl: from.jwks_url, ca, maxStaleMs: from.max_stale,
+    issuer: from.issuer, secret: from.secret, publicKey: from.public_key, jwks, jwksUrl: from.jwks_url, ca, proxyUrl: from.proxy_url, namedHosts: from.named_hosts, maxStaleMs: from.max_stale,
     algorithms: from.algorithms, audiences: from.audience, leewayS: from.leeway / 1000, maxLifetimeS: from.max_lifetime && from.max_lifetime / 1000,
     names: { user: from.user_claims, groups: from.groups_claims, required: from.required_claims, carried },
   }

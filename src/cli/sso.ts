@@ -1,14 +1,15 @@
 import { randomBytes } from 'node:crypto'
 import type { Config } from '../config/index.ts'
-import { httpClient } from '../identity/index.ts'
+import { httpClient, type Reach } from '../identity/index.ts'
 import { type LoginFacts, SignIn, type SignInSources } from '../server/index.ts'
 import { type ClientOptions, SsoClient } from '../sso/index.ts'
+import { reachOf } from './issuers.ts'
 import type { Setup } from './setup.ts'
 
 /** A client of an issuer, out in the world. */
-export function ssoClient(options: ClientOptions, ca: string | undefined): SsoClient {
+export function ssoClient(options: ClientOptions, reach: Reach): SsoClient {
   return new SsoClient(options, {
-    ask: httpClient(ca), nowMs: Date.now, random: randomBytes, wait: (ms) => new Promise((resolve) => { setTimeout(resolve, ms) }),
+    ask: httpClient(reach), nowMs: Date.now, random: randomBytes, wait: (ms) => new Promise((resolve) => { setTimeout(resolve, ms) }),
   })
 }
 
@@ -21,11 +22,11 @@ export function targetOf({ resource, audience }: { readonly resource?: string | 
 export function clientOfPages({ config: { sso }, issuers }: Setup): { readonly client: SsoClient; readonly redirectUrl: string } | undefined {
   const { issuer, client_id: clientId, client_secret: clientSecret, redirect_url: redirectUrl } = sso
   if (issuer === undefined || clientId === undefined || redirectUrl === undefined) return undefined
-  // The issuer is reached with the authorities that its keys are fetched with.
-  const ca = issuers.find(({ options }) => options.issuer === undefined || options.issuer === issuer)?.options.ca
+  // The issuer is reached as where its keys are fetched.
+  const { options: known } = issuers.find(({ options }) => options.issuer === undefined || options.issuer === issuer)!
   // Nothing here outlives the token.
   const scopes = sso.scopes.filter((scope) => scope !== 'offline_access')
-  return { client: ssoClient({ issuer, clientId, clientSecret, scopes, target: targetOf(sso) }, ca), redirectUrl }
+  return { client: ssoClient({ issuer, clientId, clientSecret, scopes, namedHosts: known.namedHosts, target: targetOf(sso) }, reachOf(known)), redirectUrl }
 }
 
 /** These pages. */

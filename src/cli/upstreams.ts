@@ -1,5 +1,5 @@
 import { type Config, isOwn } from '../config/index.ts'
-import { type ChainOptions, credentialChain, CredentialsError, type HostCredentials, hostFiles, RoleSessions, type RoleRule, type Sight } from '../credentials/index.ts'
+import { type ChainOptions, configuredEndpoint, credentialChain, CredentialsError, type HostCredentials, hostFiles, RoleSessions, type RoleRule, type Sight } from '../credentials/index.ts'
 import { ModelPatterns } from '../model/index.ts'
 import type { Upstream } from '../proxy/index.ts'
 import { type Endpoint, endpointOf, type EndpointOptions, type Service } from '../upstream/index.ts'
@@ -47,6 +47,12 @@ export function credentialSight({ aws, server }: Config, env: Terminal['env']): 
     env, configured, profile: aws.profile, region: aws.region!, fips: aws.fips, dualStack: aws.dual_stack, stsEndpoint: aws.sts_endpoint,
     files: hostFiles, isOwn: (url) => isOwn(url, server),
   }
+}
+
+/** Whether STS may be asked who we are. An endpoint of one's own is a wall: STS behind it is asked only where it serves, or is named. */
+export function mayAskSts(config: Config, env: Terminal['env']): boolean {
+  const { endpoint, sts_endpoint: sts } = config.aws
+  return endpoint === undefined || sts !== undefined || rolesOf(config).length > 0 || configuredEndpoint(credentialSight(config, env), 'sts') !== undefined
 }
 
 /** Where the services of AWS are. */

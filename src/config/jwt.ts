@@ -1,4 +1,4 @@
-import { choice, duration, list, path, pem, secret, text, url } from './kinds.ts'
+import { authority, choice, duration, list, path, pem, proxyUrl, secret, text, url } from './kinds.ts'
 import { rows, section } from './rows.ts'
 import type { Columns } from './rows.ts'
 import type { Options } from './schema.ts'
@@ -27,6 +27,12 @@ const issuer = {
   ca_file: { kind: path, reload: 'live',
     text: 'PEM file with the only authorities trusted where keys are fetched; without it those that Node brings.',
     wrong: 'Without the authority of the issuer: its keys cannot be fetched, every token is answered 401 or 503.' },
+  proxy_url: { kind: proxyUrl, reload: 'live',
+    text: 'HTTP proxy, as in `aws.proxy_url`, through which the issuer is asked: for its keys, and where people sign in with it. An https:// one shows a certificate that `ca_file` beside it trusts. Without it the issuer is asked directly, whatever `aws.proxy_url` is.',
+    wrong: 'Not reachable, or it refuses: keys cannot be fetched, every token is answered 401 or 503.' },
+  named_hosts: { kind: list(authority, 0), reload: 'live',
+    text: 'Hosts, besides its own, at which the issuer may say that its keys are, and its endpoints for those who sign in; `[]` for none. Without it any host, of an https:// issuer by https:// only, and `check --egress` cannot say which.',
+    wrong: 'Without a host that the issuer names: its keys cannot be fetched, or nobody can sign in, and the log names the host.' },
   audience: { kind: list(text()), reload: 'live',
     text: 'Names for this service; the `aud` of a token must hold one of them. Without it `aud` is not checked.',
     wrong: 'Left out: a token that the issuer made for another service opens this one too.' },

@@ -88,7 +88,9 @@ export function httpClient({ ca, connect }: HttpClientOptions = {}): HttpClient 
 function open({ method, url, headers }: HttpRequest, signal: AbortSignal, trust: object, connection?: Promise<Duplex>): ClientRequest {
   const options = { method, headers, signal }
   if (connection !== undefined) {
-    return plainRequest(url, { ...options, protocol: 'http:', createConnection: (_, done) => { connection.then((socket) => done(null, socket), () => undefined) } })
+    // The default decides whether the Host header names the port.
+    const defaultPort = url.protocol === 'https:' ? 443 : 80
+    return plainRequest(url, { ...options, protocol: 'http:', defaultPort, createConnection: (_, done) => { connection.then((socket) => done(null, socket), () => undefined) } })
   }
   // No agent of the process: theirs may keep connections, or take the proxy of NODE_USE_ENV_PROXY.
   if (url.protocol === 'http:') return plainRequest(url, { ...options, agent: false })

@@ -2,7 +2,7 @@
 export { type ChainOptions, credentialChain, type HostCredentials } from './chain.ts'
 export { type HttpClient, httpClient } from './http.ts'
 export { type Asked, type Credentials, CredentialsError, type CredentialsErrorCode, type CredentialSource } from './source.ts'
-export { type CredentialPlace, credentialPlaces, rolePlace } from './places.ts'
+export { CREDENTIAL_PURPOSES, type CredentialPlace, credentialPlaces, rolePlace } from './places.ts'
 export { callerIdentity } from './sts.ts'
 export { type RoleRule, RoleSessions, roleSessionOf } from './roles.ts'
 export { type Run, runProcess } from './process.ts'

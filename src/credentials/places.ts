@@ -7,9 +7,12 @@ import { fromConfiguration, fromEnvironment } from './static.ts'
 import { stsUrl, webIdentityOf } from './sts.ts'
 import type { ProviderName, Sight } from './world.ts'
 
+/** What for. */
+export const CREDENTIAL_PURPOSES = ['AWS credentials of a role', 'AWS credentials of a container', 'AWS credentials of an instance', 'tokens of IAM Identity Center', 'AWS credentials of IAM Identity Center'] as const
+
 /** Who can be asked for credentials over the network. */
 export interface CredentialPlace {
-  readonly purpose: string
+  readonly purpose: (typeof CREDENTIAL_PURPOSES)[number]
   readonly url: URL
 }
 

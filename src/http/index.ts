@@ -1,5 +1,6 @@
 export { presentedToken, SUBPROTOCOL } from './bearer.ts'
 export { HttpError, type HttpErrorCode } from './errors.ts'
 export { type Network, parseNetwork, sourceOf } from './forwarded.ts'
+export { isAtHostOf } from './hosts.ts'
 export { isSigned, MAX_HEADER_LINES, type RequestFields, requestFields, responseFields } from './headers.ts'
 export { belowBase, decodeLabel, parseQuery, parseTarget, type Target } from './target.ts'

@@ -1,10 +1,19 @@
 import { type IncomingMessage, request as plainRequest } from 'node:http'
 import { request as tlsRequest } from 'node:https'
+import type { Duplex } from 'node:stream'
 import { createSecureContext, rootCertificates } from 'node:tls'
 import { IdentityError } from './errors.ts'
 
 /** @throws IdentityError - `IDENTITY_URL_REFUSED`, `IDENTITY_FETCH_…` */
 export type Get = (url: string, signal: AbortSignal) => Promise<{ readonly bytes: Buffer; readonly cacheControl: string }>
+
+/** How an issuer is reached. */
+export interface Reach {
+  /** PEM of the only authorities to trust, in place of those that Node brings; never what an environment variable adds. */
+  readonly ca?: string | undefined
+  /** Makes the connections in place of Node, with TLS done. */
+  readonly connect?: ((url: URL) => Promise<Duplex>) | undefined
+}
 
 /** Asks for a document, by GET, or by POST of a form where there is one. @throws IdentityError - as `Get`, but any status is an answer; of a document that is not there the bytes are none. */
 export type Ask = (url: string, signal: AbortSignal, form?: Form) => Promise<{ readonly status: number; readonly bytes: Buffer; readonly cacheControl: string }>
@@ -20,19 +29,19 @@ const HEADERS = { 'Accept': 'application/json', 'Accept-Encoding': 'identity' }
 /**
  * A client for small documents, each on a connection of its own. No redirect is followed; the bytes are taken as they are, so no few of
  * them unfold into many.
- *
- * @param ca - PEM of the only authorities to trust, in place of those that Node brings; never what an environment variable adds.
  */
-export function httpClient(ca?: string): Ask {
+export function httpClient({ ca, connect }: Reach = {}): Ask {
   const trust = { secureContext: createSecureContext({ ca: ca ?? [...rootCertificates], minVersion: 'TLSv1.2' }), rejectUnauthorized: true }
   return async (text, signal, form) => {
     const url = checkedUrl(text)
-    const send = url.protocol === 'https:' ? tlsRequest : plainRequest
     const method = form === undefined ? 'GET' : 'POST'
     try {
+      const connection = await connect?.(url)
+      const send = url.protocol === 'https:' && connection === undefined ? tlsRequest : plainRequest
+      const road = connection === undefined ? { ...trust, agent: false } : { protocol: 'http:', defaultPort: url.protocol === 'https:' ? 443 : 80, createConnection: () => connection }
       const answer = await new Promise<IncomingMessage>((resolve, reject) => {
         // An answer that switches protocols is followed by 'close' alone.
-        send(url, { ...trust, method, agent: false, headers: { ...HEADERS, ...form?.fields }, insecureHTTPParser: false, signal }, resolve)
+        send(url, { ...road, method, headers: { ...HEADERS, ...form?.fields }, insecureHTTPParser: false, signal }, resolve)
           .on('error', reject).on('close', reject).end(form?.body)
       })
       return { status: answer.statusCode!, bytes: await bodyOf(answer, form !== undefined || answer.statusCode === 200), cacheControl: answer.headers['cache-control'] ?? '' }
@@ -45,8 +54,8 @@ export function httpClient(ca?: string): Ask {
 }
 
 /** The same for documents that are there: status 200 is taken and nothing else. */
-export function httpGet(ca?: string): Get {
-  const ask = httpClient(ca)
+export function httpGet(reach?: Reach): Get {
+  const ask = httpClient(reach)
   return async (url, signal) => {
     const { status, ...document } = await ask(url, signal)
     if (status !== 200) throw new IdentityError('IDENTITY_FETCH_STATUS', 'the answer is not 200', `status ${status}`)

@@ -14,6 +14,8 @@ export interface IssuerOptions {
   readonly jwks?: string | undefined // text of a JWK set
   readonly jwksUrl?: string | undefined
   readonly ca?: string | undefined // PEM of the only authorities to trust on the way to remote keys
+  readonly proxyUrl?: Secret | undefined // of the HTTP proxy on that way
+  readonly namedHosts?: readonly string[] | undefined // where the issuer may say that its keys are, besides its own host; without them anywhere
   readonly maxStaleMs: number // how long remote keys are good while no newer ones can be had
   readonly algorithms?: readonly string[] | undefined // without them all that fit the keys
   readonly audiences?: readonly string[] | undefined // without them "aud" is not looked at

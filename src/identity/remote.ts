@@ -11,7 +11,7 @@ export interface World {
   readonly random: () => number // from 0 to 1
   /** Runs something once, later, without keeping the process alive for it; gives the way to cancel that. */
   readonly after: (delayMs: number, run: () => void) => () => void
-  readonly client: (ca: string | undefined) => Get
+  readonly client: (issuer: Pick<IssuerOptions, 'ca' | 'proxyUrl'>) => Get
   readonly copies?: KeyCopies | undefined
   readonly log: Log
 }
@@ -43,7 +43,7 @@ export class RemoteKeys {
     this.#options = options
     this.#source = sourceOf(options)
     this.#world = world
-    this.#get = world.client(options.ca)
+    this.#get = world.client(options)
     if (before !== undefined && before.#source === this.#source && before.#options.ca === options.ca) this.#held = before.#held
     else this.#loadCopy()
   }
@@ -111,7 +111,7 @@ export class RemoteKeys {
 
   /** Takes over a good set; a bad one throws, and what was held stays. Resolves to the milliseconds that it is fresh. */
   async #download(signal: AbortSignal): Promise<number> {
-    const url = this.#options.jwksUrl ?? await discoverKeys(this.#options.issuer!, this.#get, signal)
+    const url = this.#options.jwksUrl ?? await discoverKeys(this.#options.issuer!, this.#options.namedHosts, this.#get, signal)
     const { bytes, cacheControl } = await this.#get(url, signal)
     const jwks = bytes.toString()
     const keys = this.#held?.jwks === jwks ? this.#held.keys : publicKeys(bytes)

@@ -15,6 +15,8 @@ export interface ClientOptions {
   /** None: a public client. */
   readonly clientSecret?: Secret | undefined
   readonly scopes: readonly string[]
+  /** Where the issuer may say that its endpoints are, besides its own host; without them anywhere. */
+  readonly namedHosts?: readonly string[] | undefined
   /** For what service the access token is to be: `resource` (RFC 8707), `audience` of some issuers; sent wherever tokens are asked for. */
   readonly target: Readonly<Record<string, string>>
 }
@@ -103,7 +105,7 @@ export class SsoClient {
     const nowMs = this.#world.nowMs()
     if (this.#provider === undefined || Math.abs(nowMs - this.#askedMs) > FRESH_MS) {
       this.#askedMs = nowMs
-      this.#provider = discover(this.#options.issuer, this.#world.ask).catch((error: unknown) => {
+      this.#provider = discover(this.#options, this.#world.ask).catch((error: unknown) => {
         this.#provider = undefined
         throw error
       })

@@ -52,10 +52,14 @@ test('check --egress lists every host that the proxy can connect to', async () =
   assert.deepEqual((await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS__ENDPOINT: 'https://vpce.example', JWT__ISSUER: 'https://idp.example:8443/x' })).out, [
     'vpce.example:443  Bedrock runtime, Bedrock control, Bedrock mantle',
     '169.254.169.254:80  AWS credentials of an instance',
-    'idp.example:8443  issuer, and the host it names for its keys',
+    'idp.example:8443  issuer: its description, keys of the issuer',
+    '*  keys of the issuer (any host that https://idp.example:8443/x names over https; jwt.named_hosts says which it may)',
   ])
   const sso = { ...GOOD, SSO__ISSUER: 'https://sso.example', SSO__CLIENT_ID: 'c', SSO__REDIRECT_URL: 'https://p.example/sign-in/callback' }
-  assert.ok((await check(['--egress'], sso)).out.some((line) => /^sso\.example:443 +sign-in/.test(line)))
+  assert.deepEqual((await check(['--egress'], { ...sso, ...keys, AWS__ENDPOINT: 'https://vpce.example' })).out.slice(1), [
+    'sso.example:443  issuer: its description, keys of the issuer, sign-in: tokens',
+    '*  keys of the issuer (any host that https://sso.example names over https; jwt.named_hosts says which it may), sign-in: tokens (any host that https://sso.example names over https; jwt.named_hosts says which it may)',
+  ])
   assert.deepEqual((await check(['--egress'], { ...GOOD, AWS__FIPS: 'true' })).out.filter((line) => line.includes('Bedrock')), [
     'bedrock-runtime-fips.eu-central-1.amazonaws.com:443  Bedrock runtime',
     'bedrock-fips.eu-central-1.amazonaws.com:443  Bedrock control',
@@ -81,7 +85,7 @@ test('check tells of every issuer of a list what is wrong with its keys, prints 
   const { out } = await check(['--print', '--egress'], env)
   assert.ok(out.includes(`jwt.issuers[0].secret = [secret]  (${file}:1)`), out.join('\n'))
   assert.ok(out.includes(`jwt.issuers = 3 given  (${file}:1)`))
-  assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer, and the host it names for its keys', 'c.example:8443  keys of the issuer'])
+  assert.deepEqual(out.filter((line) => /^[bc]\.example:/.test(line)), ['b.example:443  issuer: its description, keys of the issuer', 'c.example:8443  keys of the issuer'])
 })
 
 test('check --egress lists who is asked for credentials, by the rules by which they are asked', () => {
@@ -89,7 +93,7 @@ test('check --egress lists who is asked for credentials, by the rules by which t
     const env = { ...GOOD, HOME: '/nowhere', ...given }
     const read = readSetup({}, { env, cwd: () => '/nowhere' })
     if ('problems' in read) assert.fail(read.problems.join('\n'))
-    return egress(read.setup.config, env).filter(({ purpose }) => /credentials|tokens of/.test(purpose)).map(({ host }) => host)
+    return egress(read.setup.config, env).filter(({ purposes }) => purposes.some((purpose) => /credentials|tokens of/.test(purpose))).map(({ host }) => host)
   }
   const METADATA = '169.254.169.254:80'
   const STS = 'sts.eu-central-1.amazonaws.com:443'
@@ -141,14 +145,34 @@ test('a region may stand in the profile; without any, or with files that cannot 
 test('check --egress lists the egress proxy, and which hosts are reached through it; no password is shown', async () => {
   const { code, out } = await check(['--egress', '--print'], { ...GOOD, AWS__PROXY_URL: `http://bastion:${secret('the password of the egress proxy', 'kit-pr0xy-word')}@proxy.example:3128` })
   assert.equal(code, 0)
-  assert.deepEqual(out.slice(-5), [
+  assert.deepEqual(out.slice(-6), [
     'proxy.example:3128  egress proxy',
     'bedrock-runtime.eu-central-1.amazonaws.com:443  Bedrock runtime (through the egress proxy)',
     'bedrock.eu-central-1.amazonaws.com:443  Bedrock control (through the egress proxy)',
     'bedrock-mantle.eu-central-1.api.aws:443  Bedrock mantle (through the egress proxy)',
     '169.254.169.254:80  AWS credentials of an instance',
+    'sts.eu-central-1.amazonaws.com:443  AWS identity, asked by doctor alone (through the egress proxy)',
   ])
   assert.ok(out.includes('aws.proxy_url = [secret]  (AWS__PROXY_URL)'))
+})
+
+test('check --egress lists the hosts that an issuer may name, where the configuration says which, and the proxy through which it is asked', async () => {
+  const file = join(folder, 'issuers.json')
+  const issuers = [
+    { issuer: 'https://accounts.example', named_hosts: ['keys.example', 'tokens.example:8443'], proxy_url: 'http://proxy.example:3128' },
+    { issuer: 'https://own.example', named_hosts: [] }, { issuer: 'static', secret: JWT_SECRET, proxy_url: 'http://unused.example:1' },
+  ]
+  const sso = { issuer: 'https://accounts.example', client_id: 'c', redirect_url: 'https://p.example/sign-in/callback' }
+  writeFileSync(file, JSON.stringify({ jwt: { issuers }, sso }), { mode: 0o600 })
+  const { out } = await check(['--egress'], { AWS__REGION: 'eu-central-1', AWS_ACCESS_KEY_ID: 'a', AWS_SECRET_ACCESS_KEY: 'b', AWS__ENDPOINT: 'https://vpce.example', BEDROCK_SSO_PROXY_CONFIG: file })
+  const said = '(where https://accounts.example says so) (through the egress proxy)'
+  assert.deepEqual(out.slice(1), [
+    'proxy.example:3128  egress proxy',
+    'accounts.example:443  issuer: its description (through the egress proxy), keys of the issuer (through the egress proxy), sign-in: tokens (through the egress proxy)',
+    `keys.example:443  keys of the issuer ${said}, sign-in: tokens ${said}`,
+    `tokens.example:8443  keys of the issuer ${said}, sign-in: tokens ${said}`,
+    'own.example:443  issuer: its description, keys of the issuer',
+  ])
 })
 
 test('check --egress lists an egress proxy on a Unix socket', async () => {

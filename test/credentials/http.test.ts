@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { createServer as createSecureServer } from 'node:https'
-import { createServer, type AddressInfo } from 'node:net'
+import { connect, createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -40,6 +40,17 @@ test('a request goes out with its method, target, headers and body', async () =>
   assert.deepEqual(seen.map(({ method, target, headers, body }) => [method, target, headers['x-a'], headers['content-length'], headers.connection, body]), [
     ['POST', '/a?b=c', 'b', '2', 'close', 'ü'], ['PUT', '/t', undefined, '0', 'close', ''],
   ])
+})
+
+test('over a connection that somebody else makes the Host header names the port of https no more than without', async () => {
+  const hosts: unknown[] = []
+  const url = await serve(({ headers }, response) => {
+    hosts.push(headers.host)
+    response.end()
+  })
+  const client = httpClient({ connect: () => Promise.resolve(connect(Number(new URL(url).port), '127.0.0.1')) })
+  for (const to of ['https://sts.example/', 'http://sts.example/', 'https://sts.example:8443/']) await client(request(to), open)
+  assert.deepEqual(hosts, ['sts.example', 'sts.example', 'sts.example:8443'])
 })
 
 test('a redirect is an answer, and is not followed', async () => {

@@ -15,7 +15,7 @@ export const HOUSE: readonly Readonly<Record<string, string>>[] = [
   },
   { lock: 'fs' },
   {
-    config: 'fs path', identity: 'crypto fs http https path tls', credentials: 'child_process crypto fs http https timers/promises tls types:stream',
+    config: 'fs path', identity: 'crypto fs http https path tls types:stream', credentials: 'child_process crypto fs http https timers/promises tls types:stream',
     upstream: 'dns/promises http http2 net tls', limits: 'crypto fs net path tls zlib', policy: '', audit: 'crypto fs', usage: '', sso: 'crypto http types:net',
   },
   { proxy: 'crypto types:http types:stream' },

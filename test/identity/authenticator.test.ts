@@ -176,7 +176,7 @@ test('a token that waits for keys is judged by the issuers of a reload that come
 test('a reload that cannot be carried out leaves everything as it was', async () => {
   const issuer = await TestIssuer.start(A)
   const world = new (class extends TestWorld {
-    override client = (ca: string | undefined) => {
+    override client: TestWorld['client'] = ({ ca }) => {
       if (ca !== undefined) throw new Error('unusable')
       return httpGet()
     }

@@ -55,8 +55,18 @@ const { signal } = new AbortController()
 
 test('an issuer behind TLS cannot send us to the plain ports of this host', async () => {
   const issuer = 'https://idp.example'
-  await assert.rejects(discoverKeys(issuer, answering({ issuer, jwks_uri: 'http://127.0.0.1:8080/keys' }), signal), { code: 'IDENTITY_URL_REFUSED' })
-  assert.equal(await discoverKeys(issuer, answering({ issuer, jwks_uri: 'https://keys.example/' }), signal), 'https://keys.example/')
+  await assert.rejects(discoverKeys(issuer, undefined, answering({ issuer, jwks_uri: 'http://127.0.0.1:8080/keys' }), signal), { code: 'IDENTITY_URL_REFUSED' })
+  assert.equal(await discoverKeys(issuer, undefined, answering({ issuer, jwks_uri: 'https://keys.example/' }), signal), 'https://keys.example/')
+})
+
+test('keys may be at the host of the issuer and at those that are named, where any are', async () => {
+  const issuer = 'https://idp.example:8443/tenant'
+  const found = (url: string, ...named: readonly string[]) => discoverKeys(issuer, named, answering({ issuer, jwks_uri: url }), signal)
+  assert.equal(await found('https://idp.example:8443/keys'), 'https://idp.example:8443/keys')
+  assert.equal(await found('https://Keys.example/a', 'other.example', 'keys.example:443'), 'https://Keys.example/a')
+  for (const url of ['https://keys.example/a', 'https://idp.example/keys', 'https://other.example:444/', 'https://other.example.evil/', 'https://evil@', 'not a URL']) {
+    await assert.rejects(found(url, 'other.example'), { code: 'IDENTITY_URL_REFUSED' }, url)
+  }
 })
 
 test('a slash at the end of an issuer is not doubled, and is part of its name', async () => {
@@ -66,7 +76,7 @@ test('a slash at the end of an issuer is not doubled, and is part of its name', 
     asked.push(url)
     return answering({ issuer, jwks_uri: 'https://tenant.example/keys' })(url, abort)
   }
-  assert.equal(await discoverKeys(issuer, get, signal), 'https://tenant.example/keys')
+  assert.equal(await discoverKeys(issuer, undefined, get, signal), 'https://tenant.example/keys')
   assert.deepEqual(asked, ['https://tenant.example/.well-known/openid-configuration'])
 })
 

@@ -4,7 +4,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net'
 import { after } from 'node:test'
 import { setImmediate } from 'node:timers/promises'
-import { type Caller, type Get, httpGet, type IssuerOptions, type KeyCopies, type World } from '../../src/identity/index.ts'
+import { type Caller, httpGet, type IssuerOptions, type KeyCopies, type World } from '../../src/identity/index.ts'
 import { type AlgorithmName, sign } from '../../src/jwt/index.ts'
 import { createLog } from '../../src/log/index.ts'
 
@@ -19,7 +19,7 @@ export class TestWorld implements World {
   readonly lines: Readonly<Record<string, unknown>>[] = []
   readonly timers = new Set<{ readonly dueMs: number; readonly run: () => void }>()
   readonly log = createLog({ level: 'debug', format: 'json', nowMs: () => this.timeMs, write: (line) => { this.lines.push(JSON.parse(line)) } })
-  readonly client: (ca: string | undefined) => Get = httpGet
+  readonly client: World['client'] = httpGet
 
   constructor(copies?: KeyCopies) {
     this.copies = copies

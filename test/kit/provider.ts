@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { createPublicKey } from 'node:crypto'
 import { sign, signingKey } from '../../src/jwt/index.ts'
 import { secret } from './leaks.ts'
+import { issuerNames } from './watch.ts'
 
 const PEM = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
 const JWK = { ...createPublicKey(PEM.publicKey).export({ format: 'jwk' }), kid: 'k', alg: 'ES256', use: 'sig' }
@@ -99,10 +100,12 @@ export class Provider {
 
   #describe(): object {
     const { url } = this
-    return {
+    const description = {
       issuer: url, authorization_endpoint: `${url}/authorize?tenant=a`, token_endpoint: `${url}/token`, jwks_uri: `${url}/jwks`, device_authorization_endpoint: `${url}/device`,
       authorization_response_iss_parameter_supported: true, ...this.description,
     }
+    issuerNames(Object.values(description))
+    return description
   }
 
   #authorize(parameters: URLSearchParams, response: ServerResponse): void {

@@ -6,6 +6,7 @@ import { mint } from '../../src/cli/token.ts'
 import { createLog } from '../../src/log/index.ts'
 import { ACCESS_KEY_ID, FakeBedrock, REGION, SECRET_ACCESS_KEY } from './bedrock.ts'
 import { output, secret } from './leaks.ts'
+import { listOf, Watch, watched } from './watch.ts'
 
 export const JWT_SECRET = secret('the JWT secret', randomBytes(48).toString('base64'))
 
@@ -57,10 +58,18 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
     waiting = waiting.filter((one) => one !== first)
     first?.resolve(line)
   }
-  const running = await start(setup(), env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write }))
+  const first = setup()
+  let current = first
+  const watch = new Watch('a proxy', () => listOf(current, env))
+  const running = await watched(watch, () => start(first, env, createLog({ level: 'debug', format: 'json', nowMs: Date.now, write })))
   const { port } = new URL(running.url)
+  const reload = () => {
+    current = setup()
+    watch.look()
+    watched(watch, () => running.reload(current))
+  }
   const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
-  return { url: running.url, port: Number(port), log: lines, stop: running.stop, reload: () => void running.reload(setup()), nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
+  return { url: running.url, port: Number(port), log: lines, stop: running.stop, reload, nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
 }
 
 /** A Bedrock and a proxy before it, for all tests of a file. */

@@ -76,6 +76,16 @@ for (const [how, methods, header] of [
   })
 }
 
+test('endpoints that are asked may be at the hosts that are named; browsers go wherever they are sent', async () => {
+  const by = (...namedHosts: readonly string[]) => client({ namedHosts })
+  provider.description = { authorization_endpoint: 'https://elsewhere.example/authorize' }
+  assert.equal(new URL((await by().begin(REDIRECT)).url).host, 'elsewhere.example')
+  provider.description = { token_endpoint: 'http://tokens.example:8080/token', jwks_uri: 'http://keys.example:81/jwks' }
+  await by('tokens.example:8080', 'keys.example:81').begin(REDIRECT)
+  await assert.rejects(by('tokens.example:8080').begin(REDIRECT), { code: 'SSO_DISCOVERY_INCOMPLETE', detail: 'keys.example:81' })
+  await assert.rejects(by().beginDevice(), { code: 'SSO_DISCOVERY_INCOMPLETE', detail: 'tokens.example:8080' })
+})
+
 const OTHER = { url: 'https://other.example.com' }
 const describes = (description: Readonly<Record<string, unknown>>) => () => { provider.description = description }
 const idToken = (claims: Readonly<Record<string, unknown>>) => () => { provider.idToken = claims }
