@@ -8,6 +8,7 @@ import { main } from '../../src/cli/main.ts'
 import { output } from '../kit/leaks.ts'
 import { CLIENT_ID, Provider } from '../kit/provider.ts'
 import { startProxy } from '../kit/proxy.ts'
+import { allowedTo, Watch, watched } from '../kit/watch.ts'
 import { bedrock } from './kit.ts'
 
 const provider = await Provider.start()
@@ -32,7 +33,8 @@ class Run {
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
     const stdout = { writableLength: 0, write: (text: string) => this.#take('out', text), on: () => undefined, once: () => undefined }
     const stderr = { write: (text: string) => this.#take('err', text) }
-    this.code = main(args, { env, stdout, stderr, versions: process.versions, pid: 1, cwd: () => '/', exit: () => undefined, on: () => undefined })
+    const terminal = { env, stdout, stderr, versions: process.versions, pid: 1, cwd: () => '/', exit: () => undefined, on: () => undefined }
+    this.code = watched(new Watch(args.join(' '), allowedTo(args, env, '/')), () => main(args, terminal))
   }
 
   /** The address that a person is told to go to, as soon as it is told. */

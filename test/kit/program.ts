@@ -1,23 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-import { pathToFileURL } from 'node:url'
+import { commandLine, ROOT } from './command-line.ts'
 import { output } from './leaks.ts'
-import { allowedTo, judgeRecord, record, Watch } from './watch.ts'
-
-const ROOT = join(import.meta.dirname, '..', '..')
-// Node 20 does not strip types by itself.
-const NODE_ARGS = process.features.typescript === undefined || process.features.typescript === false ? ['--import', 'tsx'] : []
-const RECORDER = pathToFileURL(join(import.meta.dirname, 'dial-recorder.ts')).href
-
-/** The program, and what writes down what it connects to: from its source, or the binary that is named, which runs no code but its own. */
-function commandLine(watch: Watch): { readonly command: readonly string[]; readonly dials: string | undefined } {
-  const { BEDROCK_SSO_PROXY_BINARY: binary } = process.env
-  if (binary !== undefined) return { command: [binary], dials: undefined }
-  const dials = record(watch)
-  return { command: [process.execPath, ...NODE_ARGS, '--import', `${RECORDER}?${encodeURIComponent(dials)}`, 'bin/bedrock-sso-proxy.ts'], dials }
-}
 
 /** The real program, in a process of its own. */
 export class Program {
@@ -30,12 +15,11 @@ export class Program {
   /** @param inherited - What it finds at descriptor 3 and behind; then it is started by a shell that says so, as systemd does. */
   constructor(args: readonly string[], env: Readonly<Record<string, string>> = {}, inherited: readonly (number | 'pipe')[] = []) {
     const { PATH = '' } = process.env
-    const watch = new Watch(`the program (${args.join(' ')})`, allowedTo(args, { PATH, ...env }, ROOT))
-    const { command, dials } = commandLine(watch)
+    const { command, over } = commandLine(args, { PATH, ...env })
     const [file, ...more] = inherited.length === 0 ? command : ['/bin/sh', '-c', 'LISTEN_PID=$$ exec "$@"', 'sh', ...command]
-    this.child = spawn(file!, [...more, ...args], { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe', ...inherited] })
+    this.child = spawn(file!, more, { cwd: ROOT, env: { PATH, NODE_V8_COVERAGE: undefined, ...env }, stdio: ['ignore', 'pipe', 'pipe', ...inherited] })
     // While the files that the list comes from are there.
-    if (dials !== undefined) this.child.once('close', () => judgeRecord(dials))
+    this.child.once('close', over)
     for (const name of ['stdout', 'stderr'] as const) {
       createInterface({ input: this.child[name]! }).on('line', (line) => {
         output(line)

@@ -5,9 +5,10 @@ import { Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { ANY, type Egress, egress, type Purpose, PURPOSES } from '../../src/cli/egress.ts'
+import { ANY, type Egress, egress, type Purpose } from '../../src/cli/egress.ts'
 import { readSetup, type Setup } from '../../src/cli/setup.ts'
 import { type Dial, onDial } from './dials.ts'
+import { ONLY_NAMED } from './tallied.ts'
 
 /**
  * Whatever a test of any file starts, it connects to nothing that `check --egress` does not list for the same configuration and
@@ -79,8 +80,6 @@ const isNear = (dial: Dial): boolean => /^(127\.0\.0\.1|localhost|\[::1\]):\d+$/
 
 /** Purposes that always share a row: the same issuer is asked for all of it. */
 const OF_ISSUERS: readonly Purpose[] = ['issuer: its description', 'keys of the issuer', 'sign-in: tokens']
-/** In the tally, beside the purposes. */
-export const ONLY_NAMED = 'a host that only an issuer names'
 
 /** A host that serves for several purposes proves none of them. */
 function count(host: string, purposes: readonly Purpose[]): void {
@@ -144,7 +143,9 @@ export function allowedTo(args: readonly string[], env: Env, cwd: string): Allow
   return () => {
     // Its stand-in is on a port of chance.
     if (command === 'demo') return undefined
-    if (!['serve', 'doctor', 'explain', 'token', 'health'].includes(command)) return []
+    if (!['serve', 'doctor', 'explain', 'token', 'login', 'health'].includes(command)) return []
+    // On the side of clients: the proxy or the issuer that is named, and the issuer that the proxy names.
+    if (command === 'login' || (command === 'token' && !['mint', 'inspect'].includes(args[1]!))) return [...namedHere(args), ...named].map((host) => ({ host, purposes: [] }))
     const setup = read()
     if ('problems' in setup) return []
     const { admin } = setup.setup.config
@@ -152,8 +153,10 @@ export function allowedTo(args: readonly string[], env: Env, cwd: string): Allow
   }
 }
 
+const namedHere = (args: readonly string[]): readonly string[] => args.filter((one) => URL.canParse(one)).map((one) => new URL(one).host)
+
 /** Files in which programs write down what they connect to, and who judges it. */
-const records: { readonly file: string; readonly watch: Watch; readonly read: (text: string) => readonly Dial[] }[] = []
+const records: { readonly file: string; readonly watch: Watch; readonly read: typeof linesOf }[] = []
 let folder: string | undefined
 
 /** @param read - Takes the dials out of such a file. @returns Where a program is to write. */
@@ -188,6 +191,3 @@ after(() => {
   if (tally !== undefined && dialled.size > 0) appendFileSync(tally, [...dialled].map((purpose) => `${purpose}\n`).join(''))
   assert.deepEqual([...new Set(strays)], [], 'connected to what check --egress does not list')
 })
-
-/** What the tally of a whole suite must hold. */
-export const TALLIED: readonly string[] = [...PURPOSES, ONLY_NAMED]

@@ -1,8 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
-
-const ROOT = join(import.meta.dirname, '..', '..', '..')
+import { commandLine, ROOT } from '../../kit/command-line.ts'
 
 /** What comes before the arguments of a command on this Node. */
 export const COMMAND: readonly string[] = [process.execPath, ...(process.features.typescript ? [] : ['--import', 'tsx']), join(ROOT, 'bin', 'bedrock-sso-proxy.ts')]
@@ -15,9 +14,9 @@ export class Typed {
   readonly #closed: Promise<unknown[]>
 
   constructor(args: readonly string[], env: Readonly<Record<string, string>>) {
-    const [program, ...before] = COMMAND
-    this.#child = spawn(program!, [...before, ...args], { cwd: ROOT, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#closed = once(this.#child, 'close')
+    const { command: [program, ...before], over } = commandLine(args, env)
+    this.#child = spawn(program, before, { cwd: ROOT, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    this.#closed = once(this.#child.once('close', over), 'close')
     this.#child.stdout!.on('data', (chunk: Buffer) => { this.out += chunk.toString() })
     this.#child.stderr!.on('data', (chunk: Buffer) => { this.err += chunk.toString() })
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK, type JWTHeaderParameters, type JWTPayload, SignJWT } from 'jose'
+import { issuerNames } from '../../kit/watch.ts'
 
 export const AUDIENCE = 'https://proxy.interop.test'
 export const ALGORITHMS = ['RS256', 'PS256', 'ES256', 'ES384', 'EdDSA', 'Ed25519'] as const
@@ -59,6 +60,7 @@ export class Issuer {
     const server = createServer().listen(0, '127.0.0.1')
     await once(server, 'listening')
     const issuer = new Issuer(server)
+    issuerNames([issuer.url])
     await issuer.publish(...keys)
     return issuer
   }

@@ -2,6 +2,7 @@ import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { signingKey } from './issuer.ts'
+import { issuerNames } from '../../kit/watch.ts'
 
 export const SECRET = 'of-no-use-anywhere-else'
 export const RESOURCE = 'urn:bedrock'
@@ -17,6 +18,7 @@ export class PeopleIssuer {
   private constructor(server: Server) {
     this.#server = server
     this.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    issuerNames([this.url])
   }
 
   /**

@@ -1,12 +1,8 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { join } from 'node:path'
 import { createInterface } from 'node:readline'
-
-const ROOT = join(import.meta.dirname, '..', '..', '..')
-const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
-const ERASES_TYPES = major > 22 || (major === 22 && minor >= 18)
+import { commandLine, ROOT } from '../../kit/command-line.ts'
 
 const children = new Set<ChildProcess>()
 process.once('exit', () => children.forEach((child) => child.kill('SIGKILL')))
@@ -31,9 +27,10 @@ export class Program {
   readonly #closed: Promise<unknown[]>
 
   private constructor(env: Environment) {
-    const args = [...(ERASES_TYPES ? [] : ['--import', 'tsx']), 'bin/bedrock-sso-proxy.ts', 'serve']
-    this.#child = spawn(process.execPath, args, { cwd: ROOT, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
+    const { command: [file, ...args], over } = commandLine(['serve'], env)
+    this.#child = spawn(file, args, { cwd: ROOT, env: { PATH: process.env.PATH, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
     this.#closed = once(this.#child, 'close')
+    this.#child.once('close', over)
     children.add(this.#child)
   }
 
