@@ -104,7 +104,7 @@ function judgeHere(dial: Dial): void {
   const watch = here.getStore()
   if (watch !== undefined) return watch.judge(dial)
   // Callbacks of sockets have lost whose they are: then it has to be allowed to one of all in this process.
-  if (!/[/\\]src[/\\](upstream|identity|credentials)[/\\]/.test(stackHere())) return
+  if (!/[/\\]src[/\\](upstream|identity|credentials|limits)[/\\]/.test(stackHere())) return
   const knowing = watches.find((one) => one.knows(dial)) ?? watches[0]!
   knowing.judge(dial)
 }
