@@ -114,7 +114,7 @@ export async function paced(port: number, request: Buffer, begun: number, perSec
   }
   const delays: Promise<number>[] = []
   for (let i = 0; i < total; i++) {
-    await setTimeout(begun + (i * 1000) / perSecond - performance.now())
+    await setTimeout(Math.max(0, begun + (i * 1000) / perSecond - performance.now()))
     delays.push(one())
   }
   return Promise.all(delays).finally(() => free.forEach((client) => client.close()))
