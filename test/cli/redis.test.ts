@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { type AddressInfo, connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,8 +23,9 @@ after(() => rmSync(folder, { recursive: true }))
 const passwordFile = join(folder, 'password')
 writeFileSync(passwordFile, `${PASSWORD}\n`, { mode: 0o600 })
 
-/** No more than the proxy needs, as the guide to deploying has it. */
-const RIGHTS = ['resetkeys', '~bedrock-sso-proxy:*', '-@all', '+ping', '+select', '+script|load', '+eval', '+evalsha', '+time', '+get', '+set', '+hgetall', '+hset', '+pexpire', '+zadd', '+zrem', '+zcard', '+zrangebyscore', '+zremrangebyscore']
+/** No more than the proxy needs, as the guide has it. */
+const GUIDE = readFileSync(join(import.meta.dirname, '..', '..', 'deploy', 'README.md'), 'utf8')
+const RIGHTS = /ACL SETUSER \S+ on >PASSWORD (.+)/.exec(GUIDE)![1]!.split(' ')
 
 const call = (port: number, user = 'ann'): Promise<Got> => ask('HTTP/1.1', port, '/model/m/invoke', { headers: { authorization: `Bearer ${token({ sub: user })}` }, body: '{}' })
 const get = (port: number, path: string): Promise<Got> => ask('HTTP/1.1', port, path, { method: 'GET' })
@@ -61,7 +62,7 @@ await withRedis((server) => {
   test(`${name}: limits.url with user, password and database, and limits.password: two proxies have one count, with no more rights than they need`, async () => {
     await emptied(server)
     await server.command('ACL', 'SETUSER', 'proxy', 'on', `>${PASSWORD}`, ...RIGHTS)
-    const [host] = [`127.0.0.1:${server.port}/3`]
+    const host = `127.0.0.1:${server.port}/3`
     const row = { LIMITS__DEFAULT__REQUESTS_PER_MINUTE: '1', LIMITS__DEFAULT__BURST: '2', LIMITS__DEFAULT__TOKENS_PER_DAY: '100000' }
     const one = await proxy(`redis://proxy:${encodeURIComponent(PASSWORD)}@${host}`, row)
     const other = await proxy(`redis://proxy@${host}`, { LIMITS__PASSWORD_FILE: passwordFile, ...row })

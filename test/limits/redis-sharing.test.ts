@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { createHash } from 'node:crypto'
 import { test } from 'node:test'
 import { Ticket } from '../../src/limits/index.ts'
 import { withRedis } from '../kit/redis.ts'
@@ -42,6 +43,7 @@ await withRedis((server) => {
     const all = await keys()
     assert.equal(all.filter((key) => /^bedrock-sso-proxy:\{[0-9a-f]{64}\}$/.test(key)).length, people.length)
     assert.ok(all.every((key) => !/ann|idp/.test(key)))
+    assert.ok(all.includes(`bedrock-sso-proxy:{${createHash('sha256').update(`${ANN.issuer}\nann`).digest('hex')}}`))
     for (const key of all) assert.ok(Number(await server.command('PTTL', key)) > 0, key)
   })
 
