@@ -61,13 +61,17 @@ export interface ConversationTimers {
   readonly sessionMs: number
 }
 
+/** Opens a session of AWS. Nothing is told before it returns. */
+export type Open = (listener: SessionListener) => Session
+
 /** What a conversation joins, and what it keeps to. */
 export interface ConversationParts {
   readonly exchange: Exchange
   readonly operation: Operation
   readonly caller: Caller
-  /** Opens the session of AWS. Nothing is told before it returns. */
-  readonly open: (listener: SessionListener) => Session
+  readonly open: Open
+  /** Asked once where AWS refuses and nothing of the client's has gone up: how another session is opened, where that can go better. */
+  readonly again: (refusal: SessionRefusal) => Promise<Open | undefined>
   /** Makes the client's side. It tells nothing before it returns. */
   readonly join: (talk: Talk) => ClientSide
   readonly timers: ConversationTimers
@@ -94,7 +98,10 @@ class Conversation {
   readonly #parts: ConversationParts
   readonly #resolve: (outcome: Passage | SessionRefusal) => void
   readonly #reject: (error: Error) => void
-  readonly #session: Session
+  #session: Session
+  /** What the client says while there is no session, after the first one was refused. */
+  #held: Buffer[] | undefined
+  #isSecond = false
   readonly #client: ClientSide
   readonly #silence: NodeJS.Timeout
   readonly #cap: NodeJS.Timeout
@@ -128,6 +135,7 @@ class Conversation {
       this.#parts.traffic.eventsIn++
       this.#parts.traffic.bytesIn += message.length
       this.#alive()
+      if (this.#held !== undefined) return void this.#held.push(message)
       if (this.#session.send(message) || this.#full) return
       this.#full = true
       this.#client.pause()
@@ -135,7 +143,7 @@ class Conversation {
     end: () => {
       if (this.#over || this.#heardAll) return
       this.#heardAll = true
-      this.#session.end()
+      if (this.#held === undefined) this.#session.end()
     },
     drained: () => {
       if (this.#over || !this.#stalled) return
@@ -155,9 +163,11 @@ class Conversation {
       this.#client.accepted([...answerFields(fields), ...this.#parts.ours])
     },
     refused: (refusal) => {
-      this.#parts.onAnswer()
-      this.#letGo()
-      this.#resolve(refusal)
+      if (this.#isSecond || this.#heardAll || this.#parts.traffic.eventsIn > 0) return this.#refusedBy(refusal)
+      this.#isSecond = true
+      this.#held = []
+      this.#client.pause()
+      this.#parts.again(refusal).then((open) => (open === undefined ? this.#refusedBy(refusal) : this.#reopen(open)), (error: Refusal | UpstreamError) => this.#refuse(error))
     },
     event: (frame) => {
       if (this.#over) return
@@ -181,6 +191,23 @@ class Conversation {
       this.#settle(undefined)
     },
     failed: (error) => this.#break(error),
+  }
+
+  #reopen(open: Open): void {
+    const session = open(this.#fromAws)
+    if (this.#over) return session.destroy()
+    this.#session = session
+    for (const message of this.#held!) session.send(message)
+    this.#held = undefined
+    if (this.#heardAll) session.end()
+    this.#client.resume()
+  }
+
+  #refusedBy(refusal: SessionRefusal): void {
+    if (this.#over) return
+    this.#parts.onAnswer()
+    this.#letGo()
+    this.#resolve(refusal)
   }
 
   // Who does not take what it is sent is not alive by sending.
@@ -230,5 +257,6 @@ class Conversation {
     clearTimeout(this.#cap)
     this.#parts.live.delete(this.#live)
     this.#session.destroy()
+    if (this.#held !== undefined) this.#client.resume()
   }
 }

@@ -5,8 +5,8 @@ import type { Glob } from '../model/index.ts'
 import { EventSigner, type Pair, type Scope, sign, signatureOf, STREAMING_EVENTS } from '../sigv4/index.ts'
 import type { SessionRefusal, SessionRequest } from '../upstream/index.ts'
 import type { Appearances } from './appearance.ts'
-import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, revealed, type Way } from './call.ts'
-import { joinSides } from './conversation.ts'
+import { type CallDependencies, currentCredentials, errorType, REFUSED_CLOCK, REFUSED_CREDENTIALS, type Retry, revealed, type Way } from './call.ts'
+import { joinSides, type Open } from './conversation.ts'
 import type { Exchange } from './exchange.ts'
 import { type Goal, inTurn, upstreamField, wayTo } from './failover.ts'
 import { type Errand, type Watch, whileWanted } from './live.ts'
@@ -51,15 +51,37 @@ export async function converse(exchange: Exchange, route: Route, fields: Request
     story.upstream = upstream.name
     return connected(errand, wayTo(upstream, caller, house), house)
   }, () => undefined, (why) => story.retries.push(why)))
-  const signedMs = house.clock.nowMs()
-  const request = signedRequest(route, fields, way, credentials, house)
+  let attempt = attemptOf({ way, credentials, socket }, route, fields, house)
   const outcome = await joinSides({
     exchange, caller, traffic: story.traffic!, onAnswer, live: house.live, operation: route.operation, ours: upstreamField(story.upstream),
-    open: (listener) => house.client.open(socket, way.endpoints.runtime, request, listener),
+    open: attempt.open,
+    async again(refusal) {
+      const learnt = await learn(refusal, attempt, house)
+      if (learnt === undefined) return undefined
+      if (learnt.credentials === undefined) throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: learnt.type })
+      story.retries.push(learnt.why)
+      attempt = attemptOf({ way, credentials: learnt.credentials, socket: await house.client.connect(way.endpoints.runtime, 'h2') }, route, fields, house)
+      return attempt.open
+    },
     join: exchange.join ?? ((talk) => new NativeSide(exchange, talk)),
     timers: { clientIdleMs: house.clientIdleMs, sessionMs: house.sessionMs + GRACE_MS },
   })
-  return 'body' in outcome ? passOn(outcome, exchange, { source: way.credentials, credentials }, signedMs, house) : outcome
+  return 'body' in outcome ? passOn(outcome, exchange, attempt, house) : outcome
+}
+
+/** A session as it is asked for: how it is opened, and what it was signed with. */
+interface Attempt extends Connected {
+  readonly signedMs: number
+  readonly open: Open
+}
+
+type Connected = Awaited<ReturnType<typeof connected>>
+
+function attemptOf(connected: Connected, route: Route, fields: RequestFields, house: ConversationDependencies): Attempt {
+  const { way, credentials, socket } = connected
+  const signedMs = house.clock.nowMs()
+  const request = signedRequest(route, fields, way, credentials, house)
+  return { ...connected, signedMs, open: (listener) => house.client.open(socket, way.endpoints.runtime, request, listener) }
 }
 
 async function connected(errand: Errand, way: Way, house: ConversationDependencies) {
@@ -94,15 +116,22 @@ function signedRequest({ path, query, target }: Route, fields: RequestFields, { 
   return { target, fields: [...forward, ...signed].flat(), signer, nowMs: () => clock.nowMs() }
 }
 
-/** Gives the client AWS's error as it is, unless it is about us: then the client must not take its own token for refused. */
-async function passOn({ status, fields, body }: SessionRefusal, exchange: Exchange, { source, credentials }: { readonly source: CredentialSource; readonly credentials: Credentials }, signedMs: number, house: CallDependencies): Promise<Passage> {
+/**
+ * Learns from a refusal that is about us, not about the client: for the next session, whoever opens it.
+ *
+ * @returns What to open it with, without credentials where there are no others; `undefined` where the client is meant.
+ */
+async function learn({ status, fields, body }: SessionRefusal, { way, credentials, signedMs }: Attempt, { clock }: CallDependencies): Promise<{ type: string; why: Retry; credentials: Credentials | undefined } | undefined> {
   const type = status === 403 ? errorType(fieldOf(fields, 'x-amzn-errortype'), body) : ''
-  // Events may have gone to AWS: what is learnt here is for the next conversation.
-  if (REFUSED_CLOCK.has(type) && house.clock.learn(fieldOf(fields, 'date'), signedMs)) throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
-  if (REFUSED_CLOCK.has(type) || REFUSED_CREDENTIALS.has(type)) {
-    await source.renew(credentials)
-    throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: type })
-  }
+  if (REFUSED_CLOCK.has(type) && clock.learn(fieldOf(fields, 'date'), signedMs)) return { type, why: 'clock', credentials }
+  return REFUSED_CLOCK.has(type) || REFUSED_CREDENTIALS.has(type) ? { type, why: 'credentials', credentials: await way.credentials.renew(credentials) } : undefined
+}
+
+/** Gives the client AWS's error as it is, unless it is about us: then the client must not take its own token for refused. */
+async function passOn(refusal: SessionRefusal, exchange: Exchange, attempt: Attempt, house: CallDependencies): Promise<Passage> {
+  const learnt = await learn(refusal, attempt, house)
+  if (learnt !== undefined) throw new Refusal('AWS_CREDENTIALS_REFUSED', { detail: learnt.type })
+  const { status, fields, body } = refusal
   // Over HTTP/2 it need not say its length; over HTTP/1.1 a client that is still sending would wait for more.
   const others = answerFields(fields).filter((_, i, all) => !/^content-length$/i.test(all[i & ~1]!))
   exchange.answer(status, [...others, 'Content-Length', String(body.length)], body)

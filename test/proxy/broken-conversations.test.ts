@@ -102,14 +102,17 @@ for (const protocol of PROTOCOLS) {
     speaker.leave()
   })
 
-  test(`an AWS whose clock differs is 503 once, and the next conversation keeps to its time, over ${protocol}`, async () => {
+  test(`an AWS whose clock differs, and that has heard the client, is 503 once, and the next conversation keeps to its time, over ${protocol}`, async () => {
     const skewed = await proxyWith({})
     const theirsMs = Date.now() + 3_600_000
-    bedrock.converse = ({ stream }) => {
+    bedrock.converse = async (heard) => {
+      await heard.event(0)
+      const { stream } = heard
       stream.respond({ ':status': 403, 'x-amzn-errortype': 'RequestTimeTooSkewed', 'date': new Date(theirsMs).toUTCString() })
       stream.end('{"message":"skewed"}')
     }
     const first = new Speaker(protocol, skewed.port)
+    first.say('hello')
     assert.equal(await first.status, 503)
     first.leave()
     const coming = bedrock.nextHeard()

@@ -1,7 +1,4 @@
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { after, test } from 'node:test'
 import type { Caller } from '../../src/identity/index.ts'
 import { joinSides } from '../../src/proxy/conversation.ts'
@@ -10,10 +7,10 @@ import type { ClientSide, Exchange } from '../../src/proxy/index.ts'
 import { LiveAnswers } from '../../src/proxy/index.ts'
 import type { Session, SessionListener } from '../../src/upstream/index.ts'
 import { UsageTap } from '../../src/usage/index.ts'
-import { ACCESS_KEY_ID, FakeBedrock, SECRET_ACCESS_KEY } from '../kit/bedrock.ts'
-import { secret } from '../kit/leaks.ts'
+import { FakeBedrock } from '../kit/bedrock.ts'
 import { startProxy } from '../kit/proxy.ts'
 import { LAST, PATH, Speaker } from '../kit/speaker.ts'
+import { agent } from './agent.ts'
 
 test('bidirectional.models: those and no others can be talked to', async () => {
   const bedrock = await FakeBedrock.start()
@@ -55,22 +52,6 @@ test('bidirectional.models: who asks for another uses up nothing', async () => {
   assert.deepEqual(statuses, [403, 200, 429])
 })
 
-/** A container's agent that hands out keys for six minutes first, then for a day. */
-async function agent(): Promise<{ readonly url: string; asked: number }> {
-  const told = { url: '', asked: 0 }
-  const server = createServer((_request, response) => {
-    const minutes = told.asked++ === 0 ? 6 : 1440
-    response.end(JSON.stringify({
-      AccessKeyId: ACCESS_KEY_ID, SecretAccessKey: SECRET_ACCESS_KEY, Token: secret('a session token', `token-number-${told.asked}`), Expiration: new Date(Date.now() + minutes * 60_000).toISOString(),
-    }))
-  })
-  server.listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  after(() => server.close())
-  told.url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
-  return told
-}
-
 for (const [timeout, expected] of [['8m', 2], ['1m', 1]] as const) {
   test(`bidirectional.session_timeout: credentials of six minutes are ${expected === 2 ? '' : 'not '}renewed for a session of ${timeout}`, async () => {
     const bedrock = await FakeBedrock.start(`token-number-${expected}`)
@@ -101,6 +82,7 @@ test('a session that AWS does not end is ended, with the exception that AWS woul
       listener = given
       return session
     },
+    again: () => Promise.resolve(undefined),
     join: () => client, timers: { clientIdleMs: 60_000, sessionMs: 50 }, traffic: { bytesIn: 0, eventsIn: 0, bytesOut: 0, eventsOut: 0, tap: new UsageTap(200, []) }, onAnswer: () => undefined,
   })
   listener.accepted([])
