@@ -53,6 +53,7 @@ test('in a browser: sign in, copy the lines for Python, and they work as they ar
   await page.waitForURL(`${url}/`)
   assert.equal(await page.locator('p b').innerText(), 'alice')
   await picture('page')
+  assert.ok((await page.locator('pre span').first().boundingBox())!.height < 30, 'a token is shown in one line')
   const section = page.locator('section', { hasText: 'boto3' })
   await section.getByRole('button').click()
   await section.getByText('Copied').waitFor()
