@@ -1,6 +1,7 @@
 import { CredentialsError, type HostCredentials } from '../credentials/index.ts'
 import { Authenticator } from '../identity/index.ts'
-import { createLog } from '../log/index.ts'
+import { openSharedLimits } from '../limits/index.ts'
+import { createLog, type Log } from '../log/index.ts'
 import { SsoError } from '../sso/index.ts'
 import { addressesOf, type Endpoint, isNear, isPrivate, type UpstreamClient, UpstreamError } from '../upstream/index.ts'
 import { type WayToAws, wayToAws } from './aws.ts'
@@ -8,6 +9,7 @@ import type { Terminal } from './command.ts'
 import { type About, inquiries } from './inquiry.ts'
 import { issuerGet } from './issuers.ts'
 import { fail, type Finding, ok, warn } from './finding.ts'
+import { limitTable, redisOptions } from './limits.ts'
 import { after } from './running.ts'
 import type { Setup } from './setup.ts'
 import { clientOfPages } from './sso.ts'
@@ -31,6 +33,7 @@ export async function checkup(setup: Setup, env: Terminal['env'], about: About):
       return [subject, road(subject, endpoint, way.client, aws.proxy_url !== undefined && !isNear(endpoint.hostname))] as const
     }),
     ['clock', clock(way)],
+    ['limits', sharedLimits(setup)],
     ...inquiries(setup, env, way, about),
   ]
   const findings = await Promise.all(looks.map(([subject, look]) => within(look, [fail(`${subject}: no answer within ${MAX_MS / 1000} s`, 'see what lies between: name servers, firewalls, proxies')])))
@@ -86,6 +89,20 @@ async function signIn(setup: Setup): Promise<readonly Finding[]> {
     if (!(error instanceof SsoError)) throw error
     return [fail(`${what}: ${error.message} (${error.detail ?? error.code})`, 'see that this host reaches it, and that sso.issuer is right to the letter')]
   }
+}
+
+/** Whether the Redis of the limits takes what the proxy has for it. */
+async function sharedLimits({ config, limitsCa }: Setup): Promise<readonly Finding[]> {
+  const redis = redisOptions(config, limitsCa)
+  if (redis === undefined) return []
+  let why = ''
+  const log: Log = { ...SILENT, error: (_, fields) => { why ||= String(fields?.why) } }
+  const limits = openSharedLimits(limitTable(config), { ...redis, fail: 'open' }, { nowMs: Date.now, monotonicMs: () => performance.now(), random: Math.random, after, log })
+  await limits.usage({ issuer: '', user: '' }, Date.now())
+  const what = `limits: Redis, ${redis.host}:${redis.port}`
+  const finding = why === '' ? ok(what) : fail(`${what}: ${why}`, 'see limits.url, its password and what its user may do; deploy/README.md lists it')
+  await limits.close()
+  return [finding]
 }
 
 const REMEDIES = {

@@ -20,7 +20,7 @@ export interface LinkWorld {
 /** Who is told what becomes of the connection. */
 export interface LinkListener {
   /** Commands of our own that every connection begins with; one that is refused ends it. */
-  readonly opening: readonly Command[]
+  readonly opening: () => readonly Command[]
   readonly up: () => void
   /** @param why - A word or two, and no secret. After the first try that failed, and after each connection that was up. */
   readonly down: (why: string) => void
@@ -123,12 +123,12 @@ export class RedisLink {
     const steps: Command[] = []
     if (password !== undefined) steps.push(user === undefined ? ['AUTH', password.reveal()] : ['AUTH', user, password.reveal()])
     if (db !== 0) steps.push(['SELECT', String(db)])
-    steps.push(...this.#listener.opening)
+    steps.push(...this.#listener.opening())
     for (const [i, step] of steps.entries()) {
       this.send(step, (reply) => {
         if (reply === undefined) return
         // Some servers repeat in an error what they were sent.
-        if (reply instanceof ErrorReply) return this.#break(step[0] === 'AUTH' ? `AUTH: ${wordOf(reply)}` : `${step[0]}: ${reply.message}`)
+        if (reply instanceof ErrorReply) return this.#break(step[0] === 'AUTH' ? `AUTH: ${wordOf(reply)}` : reply.message)
         if (i === steps.length - 1) this.#up()
       })
     }

@@ -4,7 +4,7 @@ import { ErrorReply, type Reply } from '../resp/index.ts'
 import type { Estimate } from './account.ts'
 import type { Allowance } from './allowance.ts'
 import { LimitExceeded, LimitsError } from './errors.ts'
-import { type LinkOptions, type LinkWorld, RedisLink } from './link.ts'
+import { type Command, type LinkOptions, type LinkWorld, RedisLink } from './link.ts'
 import { MemoryStore } from './memory.ts'
 import { NOTHING, type Spent } from './period.ts'
 import { LOOK, RENEW, RESERVE, type Script, SCRIPTS, SETTLE } from './scripts.ts'
@@ -44,6 +44,7 @@ interface Settlement {
 /** What a script says that has done nothing, for its number was passed already. */
 const LATE = Buffer.from('late')
 const PREFIX = 'bedrock-sso-proxy'
+const PROBE = `${PREFIX}:{probe}`
 /** How often leases are renewed while they last. */
 const RENEWALS = 3
 
@@ -74,8 +75,9 @@ export class RedisStore implements Store {
     this.#world = world
     this.#process = [world.random(), world.random()].map((part) => Math.floor(part * 2 ** 48).toString(36)).join('')
     this.#link = new RedisLink(options, world, {
-      // The last shows whether this server can be written to.
-      opening: [...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), ['SET', `${PREFIX}:{${this.#process}}:probe`, '1', 'PX', String(options.leaseMs)]],
+      // A call of nobody shows that this server can be written to, and that we may do all that we need.
+      opening: () => [...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), this.#command(RESERVE, PROBE, ++this.#number, 0, [options.leaseMs, 'probe:0:0']),
+        this.#command(RENEW, PROBE, ++this.#number, 0, [options.leaseMs, 'probe:0:0']), this.#command(SETTLE, PROBE, ++this.#number, 0, ['', 0, 0, 0, 0, 0, 0, 0, 'probe:0:0'])],
       up: () => this.#up(),
       down: (why) => this.#down(why),
     })
@@ -224,10 +226,14 @@ export class RedisStore implements Store {
     return undefined
   }
 
-  #evaluate(script: Script, key: string, number: number, nowMs: number, more: readonly (string | number)[], done: (reply: Reply | undefined) => void, verb: 'EVAL' | 'EVALSHA' = 'EVALSHA'): void {
-    const keys = keysOf(key, this.#process)
+  #evaluate(script: Script, key: string, number: number, nowMs: number, more: readonly (string | number)[], done: (reply: Reply | undefined) => void, verb?: 'EVAL'): void {
+    this.#link.send(this.#command(script, callerOf(key), number, nowMs, more, verb), done)
+  }
+
+  #command(script: Script, caller: string, number: number, nowMs: number, more: readonly (string | number)[], verb: 'EVAL' | 'EVALSHA' = 'EVALSHA'): Command {
+    const keys = [caller, `${caller}:leases`, `${caller}:ended:${this.#process}`]
     const words = [this.#options.clock === 'caller' ? nowMs : '', number, ...more].map(String)
-    this.#link.send([verb, verb === 'EVAL' ? script.text : script.sha, String(keys.length), ...keys, ...words], done)
+    return [verb, verb === 'EVAL' ? script.text : script.sha, String(keys.length), ...keys, ...words]
   }
 }
 
@@ -238,10 +244,7 @@ export class RedisStore implements Store {
 const isForgotten = (reply: Reply | undefined): boolean => reply instanceof ErrorReply && reply.code === 'NOSCRIPT'
 
 /** All keys of one caller stand in one slot. A hash, because names may be long and hold anything, and are not for everybody who may read a Redis. */
-function keysOf(key: string, owner: string): readonly string[] {
-  const caller = `${PREFIX}:{${createHash('sha256').update(key).digest('hex')}}`
-  return [caller, `${caller}:leases`, `${caller}:ended:${owner}`]
-}
+const callerOf = (key: string): string => `${PREFIX}:{${createHash('sha256').update(key).digest('hex')}}`
 
 function sum(a: Spent, b: Spent): Spent {
   return {

@@ -12,7 +12,7 @@ import { certificateFor } from '../kit/certificate.ts'
 import { ask, type Got } from '../kit/client.ts'
 import { secret } from '../kit/leaks.ts'
 import { Program } from '../kit/program.ts'
-import { JWT_SECRET, startProxy, startWithAdmin, type TestProxy, token } from '../kit/proxy.ts'
+import { JWT_SECRET, proxyEnv, startProxy, startWithAdmin, type TestProxy, token } from '../kit/proxy.ts'
 import { type RedisServer, withRedis } from '../kit/redis.ts'
 import { emptied } from '../limits/redis-kit.ts'
 import { bedrock, serve } from './kit.ts'
@@ -132,6 +132,27 @@ await withRedis((server) => {
     let status = 429
     while (status === 429) status = (await call(to)).status
     assert.equal(status, 200)
+  })
+
+  test(`${name}: doctor looks at it, and says what is wrong`, async () => {
+    await emptied(server)
+    await server.command('ACL', 'SETUSER', 'poor', 'on', 'nopass', '~*', '+@all', '-evalsha')
+    await server.command('ACL', 'SETUSER', 'poorer', 'on', 'nopass', '~*', '+@all', '-zrem')
+    const host = `127.0.0.1:${server.port}`
+    const remedy = '  (see limits.url, its password and what its user may do; deploy/README.md lists it)'
+    for (const [url, line] of [
+      [server.url, /^ok    limits: Redis, HOST$/],
+      [`redis://nobody:x@${host}`, /^FAIL  limits: Redis, HOST: AUTH: WRONGPASS  \(see/],
+      [`redis://poor:x@${host}`, /^FAIL  limits: Redis, HOST: NOPERM .*evalsha.*  \(see/],
+      [`redis://poorer:x@${host}`, /^FAIL  limits: Redis, HOST: ERR .* script.*  \(see/],
+      ['redis://127.0.0.1:9', /^FAIL  limits: Redis, 127\.0\.0\.1:9: ECONNREFUSED  \(see/],
+    ] as const) {
+      const program = new Program(['doctor'], { ...proxyEnv(bedrock), LIMITS__STORE: 'redis', LIMITS__URL: url })
+      await program.ended()
+      const said = program.stdout.find((one) => one.includes(' limits: '))!
+      assert.match(said.replace(host, 'HOST'), line)
+      assert.ok(said.startsWith('ok') || said.endsWith(remedy))
+    }
   })
 
   test(`${name}: SIGHUP with another URL: it waits for a restart, and the log says so though it is a secret`, async () => {
