@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { Secret } from '../secret/index.ts'
 import { identityVariables } from '../server/index.ts'
 import { type SignedIn, SsoError } from '../sso/index.ts'
 import type { Command } from './command.ts'
@@ -75,8 +76,8 @@ async function refreshed(session: Session): Promise<Session> {
 
 /** The public client that people log in with. */
 export function clientOf(login: Session['login'], caFile: string | undefined) {
-  const { issuer, client_id: clientId, scopes } = login
-  return ssoClient({ issuer, clientId, scopes, target: targetOf(login) }, { ca: caFile && readFileSync(caFile, 'utf8') })
+  const { issuer, client_id: clientId, client_secret: secret, scopes, parameters } = login
+  return ssoClient({ issuer, clientId, clientSecret: secret === undefined ? undefined : new Secret(secret), scopes, parameters, target: targetOf(login) }, { ca: caFile && readFileSync(caFile, 'utf8') })
 }
 
 /**

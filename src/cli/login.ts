@@ -61,7 +61,7 @@ async function askProxy(proxy: string, caFile: string | undefined): Promise<Logi
   if (status !== 200) throw new SessionError('nobody can log in there: it is no proxy of this kind, or it has no sso.issuer')
   const said = Object(parseJson(bytes)) as Readonly<Record<string, unknown>>
   const { issuer, client_id: clientId, scopes, token } = said
-  const texts = [issuer, clientId, ...(Array.isArray(scopes) ? scopes : [undefined]), said.resource ?? '', said.audience ?? '']
+  const texts = [issuer, clientId, ...(Array.isArray(scopes) ? scopes : [undefined]), said.resource ?? '', said.audience ?? '', said.client_secret ?? '', ...Object.values(Object(said.parameters ?? {}) as object)]
   if (texts.every((text) => typeof text === 'string') && (token === 'id' || token === 'access')) return said as unknown as LoginFacts
   throw new SessionError('the proxy does not say how to log in')
 }

@@ -40,5 +40,8 @@ export function openSignIn(setup: Setup, sources: Omit<SignInSources, 'client'>)
 export function loginFacts({ sso }: Config): LoginFacts | undefined {
   const { issuer, scopes, token, resource, audience } = sso
   const clientId = sso.login_client_id ?? (sso.client_secret === undefined ? sso.client_id : undefined)
-  return issuer === undefined || clientId === undefined ? undefined : { issuer, client_id: clientId, scopes, token, resource, audience }
+  return issuer === undefined || clientId === undefined ? undefined : {
+    issuer, client_id: clientId, scopes, token, resource, audience, client_secret: sso.login_client_secret,
+    parameters: sso.login_parameters.size === 0 ? undefined : Object.fromEntries(sso.login_parameters),
+  }
 }

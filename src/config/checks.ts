@@ -15,7 +15,7 @@ interface Check {
 const JWT_KEYS = ['jwt.secret', 'jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url'] as const
 const AWS_KEYS = ['aws.access_key_id', 'aws.secret_access_key', 'aws.session_token'] as const
 const KEY_COLUMNS = JWT_KEYS.map((name) => name.slice('jwt.'.length)).join(', ')
-const SSO_MORE = ['sso.client_secret', 'sso.login_client_id', 'sso.redirect_url', 'sso.resource', 'sso.audience', 'sso.groups_allowed', 'sso.cookie_secret'] as const
+const SSO_MORE = ['sso.client_secret', 'sso.login_client_id', 'sso.login_client_secret', 'sso.redirect_url', 'sso.resource', 'sso.audience', 'sso.groups_allowed', 'sso.cookie_secret'] as const
 const ENDPOINTS = ['aws.endpoint', 'aws.control_endpoint', 'aws.mantle_endpoint', 'aws.sts_endpoint'] as const
 
 const CHECKS: readonly Check[] = [
@@ -127,6 +127,12 @@ const CHECKS: readonly Check[] = [
   { about: ['sso.issuer', 'jwt.issuer', 'jwt.issuers'],
     broken: ({ sso, jwt }) => sso.issuer !== undefined && !(jwt.issuers.length === 0 ? [jwt.issuer ?? sso.issuer] : jwt.issuers.map(({ issuer }) => issuer)).includes(sso.issuer),
     expected: 'an issuer whose tokens are accepted: the same as jwt.issuer, or one of jwt.issuers' },
+  { about: ['sso.login_client_secret', 'sso.login_client_id'],
+    broken: ({ sso }) => sso.login_client_secret !== undefined && sso.login_client_id === undefined,
+    expected: 'sso.login_client_id beside it: the client of the pages keeps its secret' },
+  { about: ['sso.login_parameters', 'sso.issuer'],
+    broken: ({ sso }) => [...sso.login_parameters.keys()].some((name) => OAUTH_PARAMETERS.has(name)) || (sso.login_parameters.size > 0 && sso.issuer === undefined),
+    expected: 'sso.issuer beside it, and parameters that a sign-in does not set by itself, such as access_type' },
   { about: ['sso.redirect_url'],
     broken: ({ sso }) => sso.redirect_url?.endsWith('/sign-in/callback') === false,
     expected: 'the address of this proxy with /sign-in/callback at its end' },
@@ -195,6 +201,9 @@ function rowsThat<T>(key: string, rows: readonly T[], broken: (row: T, i: number
 function namesNobody(users: readonly string[] | undefined, { issuers }: Config['jwt']): boolean {
   return issuers.length > 1 && users?.some((user) => !issuers.some(({ issuer }) => user.startsWith(`${issuer}|`))) === true
 }
+
+// RFC 6749, RFC 7636, RFC 9101 and OpenID Connect: what an answer, or whom it is for, depends on.
+const OAUTH_PARAMETERS: ReadonlySet<string> = new Set(['response_type', 'response_mode', 'client_id', 'redirect_uri', 'scope', 'state', 'nonce', 'code_challenge', 'code_challenge_method', 'request', 'request_uri'])
 
 const METADATA_KEY = /^[\w :@$#=/+,.-]{1,256}$/
 const TAG_KEY = /^(?!aws:)[\p{L}\p{Z}\p{N}_.:/=+\-@]{1,128}$/iu

@@ -1,4 +1,5 @@
 import { choice, list, secret, text, url } from './kinds.ts'
+import { namedValues } from './rows.ts'
 import type { Options } from './schema.ts'
 
 /** The sign-in of people, in the browser and by `login`. */
@@ -15,6 +16,12 @@ export const sso = {
   'sso.login_client_id': { kind: text(), reload: 'restart',
     text: 'Public client that `login` uses, allowed to send people to a loopback address and, for `--device`, the device flow; without it `sso.client_id`, unless that has a secret.',
     wrong: 'Unknown to the provider, or with a secret: nobody can log in on a terminal.' },
+  'sso.login_client_secret': { kind: text(), reload: 'restart',
+    text: 'Secret of `sso.login_client_id`, of a provider that gives one to programs which cannot keep it, as Google does. It is told to whoever asks this proxy how to log in.',
+    wrong: 'The secret of another client, one that has to be kept: everybody can read it.' },
+  'sso.login_parameters': { kind: namedValues(text()), default: '', reload: 'restart',
+    text: 'Further parameters of the address to which `login` sends a browser, by name; a provider that knows no `offline_access` may want them for a refresh token.',
+    wrong: 'Not those that the provider wants: nobody gets a refresh token, and has to log in anew when a token ends.' },
   'sso.scopes': { kind: list(text('scope', 'a scope', /^[\x21\x23-\x5b\x5d-\x7e]+$/)), default: 'openid,profile,email,offline_access', reload: 'restart',
     text: 'What is asked for. `offline_access` is for `login` alone, which keeps tokens fresh.',
     wrong: 'A scope that the provider does not know: it refuses, or leaves it out.' },

@@ -22,6 +22,9 @@ export interface PageSources {
 export interface LoginFacts {
   readonly issuer: string
   readonly client_id: string
+  /** Of a program that everybody has: none that is kept. */
+  readonly client_secret?: string | undefined
+  readonly parameters?: Readonly<Record<string, string>> | undefined
   readonly scopes: readonly string[]
   readonly token: 'id' | 'access'
   readonly resource?: string | undefined

@@ -23,7 +23,7 @@ export function newTransaction(random: (bytes: number) => Buffer): Transaction {
 export function authorizationUrl(provider: Provider, client: ClientOptions, redirectUrl: string, { state, nonce, verifier }: Transaction): string {
   const url = new URL(provider.authorizationEndpoint)
   const parameters = {
-    response_type: 'code', client_id: client.clientId, redirect_uri: redirectUrl, scope: client.scopes.join(' '), state, nonce,
+    ...client.parameters, response_type: 'code', client_id: client.clientId, redirect_uri: redirectUrl, scope: client.scopes.join(' '), state, nonce,
     code_challenge: createHash('sha256').update(verifier).digest('base64url'), code_challenge_method: 'S256', ...client.target,
     // OpenID Connect Core section 11: without consent there is no refresh token.
     ...(client.scopes.includes('offline_access') && { prompt: 'consent' }),

@@ -17,6 +17,8 @@ export interface ClientOptions {
   readonly scopes: readonly string[]
   /** Where the issuer may say that its endpoints are, besides its own host; without them anywhere. */
   readonly namedHosts?: readonly string[] | undefined
+  /** Further parameters of the address that a browser is sent to. */
+  readonly parameters?: Readonly<Record<string, string>> | undefined
   /** For what service the access token is to be: `resource` (RFC 8707), `audience` of some issuers; sent wherever tokens are asked for. */
   readonly target: Readonly<Record<string, string>>
 }

@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, beforeEach, test } from 'node:test'
 import { main } from '../../src/cli/main.ts'
+import { ConfigFile } from '../kit/config.ts'
 import { output } from '../kit/leaks.ts'
 import { CLIENT_ID, Provider } from '../kit/provider.ts'
 import { startProxy } from '../kit/proxy.ts'
@@ -214,6 +215,23 @@ for (const [claim, args, lie, code, problem] of [
     assert.equal(run.out, '')
   })
 }
+
+test('sso.login_parameters, sso.login_client_secret: a provider such as Google gives its refresh token', async () => {
+  const secret = 'of-a-desktop-client'
+  const sso = { issuer: provider.url, client_id: 'pages', client_secret: 'kept', login_client_id: CLIENT_ID, login_client_secret: secret, scopes: ['openid', 'email'], login_parameters: { access_type: 'offline', prompt: 'consent' } }
+  const google = await startProxy(bedrock, { JWT__SECRET: '', ...new ConfigFile({ jwt: { issuer: provider.url }, sso }).env })
+  const machine = new Machine()
+  provider.lifetimeS = 50
+  const run = machine.run(['login', '--proxy', google.url])
+  await run.signIn()
+  assert.equal(await run.code, 0)
+  const { query } = provider.taken.find(({ path }) => path === '/authorize')!
+  assert.deepEqual(['access_type', 'prompt', 'scope', 'client_id'].map((name) => query.get(name)), ['offline', 'consent', 'openid email', CLIENT_ID])
+  assert.equal((await token(machine)).code, 0)
+  const basic = `Basic ${Buffer.from(`${CLIENT_ID}:${secret}`).toString('base64')}`
+  assert.deepEqual(provider.taken.filter(({ path }) => path === '/token').map(({ form, authorization }) => [form.get('grant_type'), authorization]), [['authorization_code', basic], ['refresh_token', basic]])
+  await google.stop()
+})
 
 test('login that the issuer refuses keeps nothing', async () => {
   const machine = new Machine()

@@ -86,6 +86,7 @@ export const EVERY: Readonly<Record<string, readonly [unknown, string, unknown]>
   'sso.client_id': ['proxy', 'proxy', 'proxy'],
   'sso.client_secret': ['hush', 'hush', 'hush'],
   'sso.login_client_id': ['cli', 'cli', 'cli'],
+  'sso.login_client_secret': ['known', 'known', 'known'],
   'sso.scopes': [['openid', 'api://x/.default'], 'openid,api://x/.default', ['openid', 'api://x/.default']],
   'sso.redirect_url': ['https://b.example/sign-in/callback', 'https://b.example/sign-in/callback', 'https://b.example/sign-in/callback'],
   'sso.token': ['access', 'access', 'access'],

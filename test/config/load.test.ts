@@ -78,7 +78,7 @@ function valueOf(config: Config, name: string): unknown {
 }
 
 test('loadConfig() reads every option from the file, and from its variable, to the same value', () => {
-  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.bearer_token', 'aws.upstreams', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.url', 'limits.password', 'limits.ca_file', 'limits.groups', 'limits.users', 'pricing'])
+  assert.deepEqual([...OPTIONS.keys()].filter((name) => !(name in EVERY)), ['jwt.public_key', 'jwt.jwks_file', 'jwt.jwks_url', 'jwt.issuers', 'aws.bearer_token', 'aws.upstreams', 'aws.assume_role.tags', 'aws.assume_role.rules', 'aws.request_metadata', 'aws.profiles', 'policy.rules', 'limits.url', 'limits.password', 'limits.ca_file', 'limits.groups', 'limits.users', 'pricing', 'sso.login_parameters'])
   const document: Record<string, unknown> = {}
   const env: Record<string, string> = {}
   for (const [name, [value, text]] of Object.entries(EVERY)) {
