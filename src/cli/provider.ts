@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { parseJson } from '../json/index.ts'
+import { JsonError, parseJson } from '../json/index.ts'
 
 /** The OpenID provider of the demo, in a process of its own. */
 export interface Provider {
@@ -37,11 +37,26 @@ export async function startProvider(entry: string): Promise<Provider> {
     child.once('error', reject).once('close', () => reject(new ProviderError(`the OpenID provider of the demo does not start:\n${said}`)))
     child.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString()))
   })
-  const { issuer, client_id: clientId } = parseJson(line) as { readonly issuer: string; readonly client_id: string }
   const stop = () => {
     // With its standard input it ends, and so with this process, whatever becomes of that.
     child.stdin.end()
     return closed
   }
-  return { issuer, clientId, stop }
+  try {
+    return { ...spoken(line), stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
+
+/** Its first line. */
+function spoken(line: string): Omit<Provider, 'stop'> {
+  try {
+    const { issuer, client_id: clientId } = parseJson(line) as { readonly issuer: string; readonly client_id: string }
+    return { issuer, clientId }
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error
+    throw new ProviderError(`the OpenID provider of the demo does not say where it is:\n${line}`)
+  }
 }

@@ -43,6 +43,11 @@ test('a provider that does not start: its last words are told', async () => {
   await assert.rejects(startProvider(entry), { name: 'ProviderError', message: /^the OpenID provider of the demo does not start:\n[^]*of no use/ })
 })
 
+test('a provider that says something else: what it says is told', async () => {
+  const entry = checkout('chatty', "console.log('Hello')\nprocess.stdin.resume().once('end', () => process.exit())")
+  await assert.rejects(startProvider(entry), { name: 'ProviderError', message: 'the OpenID provider of the demo does not say where it is:\nHello\n' })
+})
+
 test('the provider has nothing of the environment, says where it is, and ends when it is stopped', async () => {
   const entry = checkout('good', `
     import { writeFileSync } from 'node:fs'

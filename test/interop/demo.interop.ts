@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
+import { issuerNames } from '../kit/watch.ts'
 import { browserContext, CHROMIUM } from './kit/chromium.ts'
 import { Typed } from './kit/command.ts'
 import { PYTHON } from './kit/python.ts'
@@ -18,7 +19,11 @@ const TEXT = 'This is not a model. It only looks like one, so that you can try t
 const demo = new Typed(['demo', '--sso', '--port', '0'], ENV)
 let url = ''
 
-before(async () => { url = await demo.shows(/^A proxy on (http:\S+),/m) })
+before(async () => {
+  url = await demo.shows(/^A proxy on (http:\S+),/m)
+  const { issuer } = await (await fetch(`${url}/.well-known/bedrock-sso-proxy`)).json() as { issuer: string }
+  issuerNames([issuer])
+})
 
 after(async () => {
   demo.interrupt()

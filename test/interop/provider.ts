@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { exportJWK, generateKeyPair } from 'jose'
 import Provider, { interactionPolicy } from 'oidc-provider'
-import { signingKey } from './kit/issuer.ts'
 import { codeConfirmed, codeForm, codeTaken, failed, loginForm } from './kit/provider-pages.ts'
 
 /*
@@ -15,6 +15,7 @@ const GROUP = 'engineering'
 const MAX_FORM_BYTES = 2000
 const NAME = /^[\w.@-]{1,40}$/
 
+const { privateKey } = await generateKeyPair('ES256', { extractable: true })
 const groups = new Map<string, readonly string[]>()
 const server = createServer().listen(0, '127.0.0.1')
 await once(server, 'listening')
@@ -31,7 +32,7 @@ const provider = new Provider(issuer, {
     redirect_uris: ['http://127.0.0.1/sign-in/callback', 'http://127.0.0.1/callback'],
     grant_types: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
   }],
-  jwks: { keys: [(await signingKey('ES256', CLIENT_ID)).jwk] },
+  jwks: { keys: [{ ...await exportJWK(privateKey), kid: CLIENT_ID, alg: 'ES256', use: 'sig' }] },
   cookies: { keys: [crypto.randomUUID()] },
   claims: { openid: ['sub'], profile: ['name'], groups: ['groups'] },
   scopes: ['openid', 'offline_access', 'profile', 'groups'],
