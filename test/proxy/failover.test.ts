@@ -30,6 +30,7 @@ afterEach(() => {
     one.seen.length = 0
     one.heard.length = 0
     one.apiKey = undefined
+    one.onHead = undefined
   }
 })
 
@@ -67,6 +68,7 @@ const PASSED_ON: readonly (readonly [fault: string, why: string, row: Row, scrip
   ['503', 'failed', BOTH[0]!, refuse(503, 'ServiceUnavailableException')],
   ['a connection that is refused', 'unreachable', { name: 'first', endpoint: `http://127.0.0.1:${CLOSED}` }],
   ['a connection that is not made in time', 'unreachable', { name: 'first', endpoint: `https://127.0.0.1:${(mute.address() as AddressInfo).port}` }],
+  ['a name that nobody knows', 'unreachable', { name: 'first', endpoint: 'https://nobody.invalid' }],
   ['a certificate of nobody', 'unreachable', { name: 'first', endpoint: strangers.url }],
 ]
 
@@ -97,6 +99,19 @@ const KEPT: readonly (readonly [fault: string, script: Script, expected: object]
   ['a reset amid the head', (seen) => seen.socket.write('HTTP/1.1 200 OK\r\nx-amzn-', () => seen.socket.destroy()), { status: 503, error: 'UPSTREAM_RESET' }],
   ['silence', () => undefined, { status: 408, error: 'UPSTREAM_SILENT' }],
 ]
+
+test('a reset amid the body of a request is not passed on: what was taken may have run', async () => {
+  first.onHead = (request) => request.socket.resetAndDestroy()
+  const proxy = await proxyWith(BOTH)
+  const line = proxy.nextRequestLine()
+  const { status } = await ask('HTTP/1.1', proxy.port, '/model/x/invoke', { headers: { authorization: `Bearer ${token()}` }, body: Buffer.alloc(4_000_000, ' ') })
+  assert.deepEqual([status, (await line).error, counts()], [503, 'UPSTREAM_RESET', [0, 0]])
+})
+
+test('aws.require_private_endpoint: an upstream with a public address is passed over, and nothing is sent there', async () => {
+  const proxy = await proxyWith([{ name: 'first', endpoint: 'https://192.0.2.1' }, BOTH[1]!], { AWS__REQUIRE_PRIVATE_ENDPOINT: 'true' })
+  assert.deepEqual(told(await call(proxy)), { status: 200, header: 'second', upstream: 'second', retried: 'unreachable', error: undefined })
+})
 
 for (const protocol of PROTOCOLS) {
   for (const [fault, script, expected] of KEPT) {
