@@ -117,14 +117,15 @@ export class Account {
 
   /** Why a request does not fit into a limit, for a client. */
   refusal(limit: Limit, estimate: Estimate, nowMs: number): LimitExceeded {
-    const { code, readyMs } = METERS[limit.name]
-    const waitMs = readyMs(this, limit, needed(limit, estimate), nowMs) - nowMs
+    const meter = METERS[limit.name]
+    const waitMs = meter.readyMs(this, limit, needed(meter, limit, estimate), nowMs) - nowMs
     const standing = this.#standing(limit, nowMs)
-    return new LimitExceeded(code, exceeded(standing), standing, Math.max(1, Math.ceil(waitMs / 1000)))
+    return new LimitExceeded(meter.code, exceeded(standing), standing, Math.max(1, Math.ceil(waitMs / 1000)))
   }
 
   #check(limit: Limit, estimate: Estimate, nowMs: number): void {
-    if (METERS[limit.name].left(this, limit, nowMs) < needed(limit, estimate)) throw this.refusal(limit, estimate, nowMs)
+    const meter = METERS[limit.name]
+    if (meter.left(this, limit, nowMs) < needed(meter, limit, estimate)) throw this.refusal(limit, estimate, nowMs)
   }
 
   #standing(limit: Limit, nowMs: number): Standing {
@@ -134,6 +135,6 @@ export class Account {
 }
 
 /** What is guessed larger than the whole limit needs all of it; otherwise it could never be admitted. */
-function needed(limit: Limit, estimate: Estimate): number {
-  return Math.max(1, Math.min(METERS[limit.name].needs(estimate), limit.burst))
+function needed({ needs }: Meter, { burst }: Limit, estimate: Estimate): number {
+  return Math.max(1, Math.min(needs(estimate), burst))
 }

@@ -186,11 +186,11 @@ export class RedisLink {
     this.#cancelWatch = undefined
     socket.destroy()
     if (!this.#closed) {
+      if (wasUp || this.#waiting !== undefined) this.#listener.down(why)
       const waitMs = Math.min(LONGEST_WAIT_MS, FIRST_WAIT_MS * 2 ** this.#failures++)
       // Many proxies have lost the same server, and should not all come back at once.
       this.#cancelRetry = this.#world.after(waitMs * (0.5 + this.#world.random() / 2), () => this.#try())
     }
-    if (wasUp || this.#waiting !== undefined) this.#listener.down(why)
     for (const { done } of pending) done(undefined)
     this.#endFirst()
   }

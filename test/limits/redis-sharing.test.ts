@@ -83,6 +83,24 @@ await withRedis((server) => {
     assert.deepEqual((await usage(other.limits, ANN, START_MS + LEASE_MS)).day, spent(10))
   })
 
+  test(`${name}: a process that ends tells all it has to tell before, and says what it could not`, async () => {
+    await emptied(server)
+    const [one, other] = [new Share(server.url, {}), new Share(server.url, {}, { fail: 'open' })]
+    const tickets = await Promise.all(Array.from({ length: 50 }, () => admit(one.limits, ANN, START_MS, 5)))
+    for (const ticket of tickets) ticket.settle(spent(2), START_MS)
+    await one.limits.close()
+    assert.deepEqual(one.lines.map(({ level }) => level), ['info'])
+    assert.deepEqual((await usage(other.limits, ANN, START_MS)).day, spent(100))
+    assert.deepEqual(await held(), ['0', '0', '0'])
+    const down = other.said(NOT_COUNTED)
+    await server.kill()
+    await down
+    await admit(other.limits, ANN, START_MS, 5).then((ticket) => ticket.settle(spent(1), START_MS))
+    await other.limits.close()
+    assert.equal(other.lines.at(-1)!.msg, 'what calls have used is lost: Redis could not be told')
+    await server.start()
+  })
+
   test(`${name}: where the leases are lost alone, what they held does not stay behind`, async () => {
     await emptied(server)
     const { limits } = new Share(server.url, { tokens_per_day: 100 })
