@@ -80,7 +80,7 @@ test('Chromium signs in over TLS and HTTP/2, copies what is to be copied, runs n
   await page.waitForURL(`${SECURE}/`)
   assert.equal(await page.locator('p b').innerText(), '<b>erin</b>')
   await picture(page, 'signed-in')
-  const section = page.locator('section', { hasText: 'Claude Code' })
+  const section = page.locator('section', { has: page.getByRole('heading', { name: 'Claude Code', exact: true }) })
   await section.getByRole('button').click()
   await section.getByText('Copied').waitFor()
   const copied = await page.evaluate(() => navigator.clipboard.readText())
