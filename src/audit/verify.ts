@@ -43,6 +43,13 @@ export function verify(files: readonly string[], expected: Expected): Verdict {
   return verifier.finish()
 }
 
+/** The same of the lines of one file, without their line ends, from memory. */
+export function verifyLines(lines: readonly Buffer[], expected: Expected): Verdict {
+  const verifier = new Verifier(expected)
+  for (const [at, bytes] of lines.entries()) verifier.take({ file: '', line: at + 1 }, bytes, true)
+  return verifier.finish()
+}
+
 /** A shell lists rotated files the wrong way round: `audit.jsonl`, `audit.jsonl.1`. */
 function inOrder(files: readonly string[]): string[] {
   const begin = (file: string) => {

@@ -3,7 +3,7 @@ export interface Terminal {
   readonly env: Readonly<Record<string, string | undefined>>
   readonly stdout: Output
   readonly stderr: { write(text: string): unknown }
-  readonly versions: { readonly node: string }
+  readonly versions: { readonly node: string; readonly openssl: string }
   readonly pid: number
   cwd(): string
   exit(code: number): void

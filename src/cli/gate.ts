@@ -20,3 +20,6 @@ const FORBIDDEN: readonly (readonly [name: string, effect: string])[] = [
 export function environmentProblems(env: Readonly<Record<string, string | undefined>>): string[] {
   return FORBIDDEN.filter(([name]) => env[name]).map(([name, effect]) => `${name} is set: it ${effect}; unset it`)
 }
+
+/** End of life since April 2026: its parser drops header lines without a word, and nobody mends it any more. */
+export const isEndOfLife = (node: string): boolean => Number(node.split('.')[0]) < 22

@@ -7,6 +7,7 @@ import { explain } from './explain.ts'
 import { health } from './health.ts'
 import { login } from './login.ts'
 import { openapi } from './openapi.ts'
+import { selftest } from './selftest.ts'
 import { serveCommand } from './serve.ts'
 import { token } from './token.ts'
 
@@ -22,6 +23,7 @@ const COMMANDS: ReadonlyMap<string, Command> = new Map([
   ['explain', explain],
   ['openapi', openapi],
   ['audit', audit],
+  ['selftest', selftest],
 ])
 
 /**

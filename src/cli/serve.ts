@@ -6,7 +6,7 @@ import { type AdjustableLog, createLog, type Log } from '../log/index.ts'
 import { Secret } from '../secret/index.ts'
 import { inherit, Supervisor } from '../server/index.ts'
 import { type Command, EXIT_CONFIG, type Output, type Terminal } from './command.ts'
-import { environmentProblems } from './gate.ts'
+import { environmentProblems, isEndOfLife } from './gate.ts'
 import { type Running, start } from './running.ts'
 import { type ReadSetup, readSetup, type Setup } from './setup.ts'
 
@@ -126,9 +126,8 @@ function batched(output: Output, tellLost: (lines: number) => void): { write: (l
   }
 }
 
-// End of life since April 2026: its parser drops header lines without a word, and nobody mends it any more.
 function warnOfOldNode(log: Log, version: string): void {
-  if (Number(version.split('.')[0]) < 22) log.warn('this Node.js no longer gets security fixes: use 24 or 26', { node: version })
+  if (isEndOfLife(version)) log.warn('this Node.js no longer gets security fixes: use 24 or 26', { node: version })
 }
 
 function firstSignal(process: Terminal): Promise<string> {
