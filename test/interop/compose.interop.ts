@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import type { Reply } from '../../src/resp/index.ts'
 import { parseYaml } from '../../src/yaml/index.ts'
 import { ask } from '../kit/client.ts'
 import { freePort } from '../kit/port.ts'
@@ -72,7 +73,10 @@ describe('what compose.yaml starts, by programs of this machine', { skip, timeou
     assert.equal((await call('Bearer nobody')).status, 401)
   })
 
-  test('what alice used is counted in Redis', async () => {
+  test('what alice used is counted in Redis, which has it again after its end, and drops nothing for want of memory', async () => {
+    const setting = async (name: string) => ((await redis!.command('CONFIG', 'GET', name)) as readonly Reply[]).map(String)
+    assert.deepEqual(await setting('appendonly'), ['appendonly', 'yes'])
+    assert.deepEqual(await setting('maxmemory-policy'), ['maxmemory-policy', 'noeviction'])
     const keys = await redis!.command('DBSIZE')
     assert.ok(typeof keys === 'number' && keys > 0, String(keys))
     const health = await (await fetch(`http://127.0.0.1:${PORTS['proxy:9464']}/health`)).text()

@@ -26,18 +26,21 @@ export async function withRedis(declare: (server: RedisServer) => void, programs
 export class RedisServer {
   readonly program: string
   readonly port: number
+  readonly #flags: readonly string[]
   readonly #folder = mkdtempSync(join(tmpdir(), 'redis-'))
   #child: ChildProcess | undefined
   #socket: Socket | undefined
   #waiting: ((reply: Reply) => void)[] = []
 
-  private constructor(program: string, port: number) {
+  private constructor(program: string, port: number, flags: readonly string[]) {
     this.program = program
     this.port = port
+    this.#flags = flags
   }
 
-  static async start(program: string): Promise<RedisServer> {
-    const server = new RedisServer(program, await freePort())
+  /** @param flags - What it keeps, and how. */
+  static async start(program: string, flags: readonly string[] = ['--save', '', '--appendonly', 'yes', '--appendfsync', 'no']): Promise<RedisServer> {
+    const server = new RedisServer(program, await freePort(), flags)
     after(async () => {
       await server.kill()
       rmSync(server.#folder, { recursive: true })
@@ -52,9 +55,7 @@ export class RedisServer {
 
   /** On the same port, with what it had written down. */
   async start(): Promise<void> {
-    const child = this.#child = spawn(this.program, [
-      '--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, '--save', '', '--appendonly', 'yes', '--appendfsync', 'no',
-    ], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = this.#child = spawn(this.program, ['--port', String(this.port), '--bind', '127.0.0.1', '--dir', this.#folder, ...this.#flags], { stdio: ['ignore', 'pipe', 'inherit'] })
     await new Promise<void>((resolve, reject) => {
       child.once('exit', (code) => reject(new Error(`${this.program} ended with ${code}`)))
       createInterface({ input: child.stdout }).on('line', (line) => { if (/Ready to accept connections/.test(line)) resolve() })
