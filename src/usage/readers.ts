@@ -26,21 +26,27 @@ export class FrameReader implements Reader {
     for (const { bytes, payload } of this.#splitter.push(chunk)) {
       // Counts and their names are ASCII: the rest may look as it likes.
       const text = bytes.toString('latin1')
-      if (HINT.test(text)) this.#read(text.slice(0, -payload.length - 4), text.slice(-payload.length - 4, -4))
+      const at = text.search(HINT)
+      if (at < 0) continue
+      const start = text.length - payload.length - 4
+      // Decoding the headers costs more than all the rest.
+      if (at < start && NO_EVENT.test(text.slice(0, start))) throw new Error('the stream ended with an exception')
+      this.#tally.see(eventIn(text.slice(start, -4)))
     }
   }
 
   end(): void {
     this.#splitter.end()
   }
+}
 
-  // Decoding the headers costs more than all the rest.
-  #read(head: string, payload: string): void {
-    if (NO_EVENT.test(head)) throw new Error('the stream ended with an exception')
-    const event = JSON.parse(payload) as { readonly bytes?: unknown } | null
-    const inner = event?.bytes
-    this.#tally.see(typeof inner === 'string' ? JSON.parse(Buffer.from(inner, 'base64').toString('latin1')) : event)
-  }
+const BYTES = '{"bytes":"'
+
+/** What a payload says, or the event that it holds in base64. AWS writes that first: then no more of it is parsed. */
+function eventIn(payload: string): unknown {
+  if (payload.startsWith(BYTES)) return JSON.parse(atob(payload.slice(BYTES.length, payload.indexOf('"', BYTES.length))))
+  const event = JSON.parse(payload) as { readonly bytes?: unknown } | null
+  return typeof event?.bytes === 'string' ? JSON.parse(atob(event.bytes)) : event
 }
 
 // The event that ends a stream of OpenAI Responses holds all of the answer.

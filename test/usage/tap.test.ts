@@ -48,6 +48,7 @@ const ROWS: readonly (readonly [name: string, type: string, body: string, usage:
   ['Llama', JSON_TYPE, '{"generation":"Hi","prompt_token_count":5,"generation_token_count":3,"stop_reason":"stop"}', usage(5, 3)],
   ['Titan', JSON_TYPE, '{"inputTextTokenCount":5,"results":[{"tokenCount":10,"outputText":"x"},{"tokenCount":4,"outputText":"y"}]}', usage(5, 14)],
   ['Titan embedding', JSON_TYPE, '{"embedding":[0.1,2e-3],"inputTextTokenCount":5}', usage(5, 0)],
+  ['counts by two names', JSON_TYPE, '{"usage":{"inputTokens":3,"outputTokens":2,"cacheReadInputTokens":7,"cacheReadInputTokenCount":8,"totalTokens":99}}', usage(3, 2, 8)],
   ['counts that are none', JSON_TYPE, '{"usage":{"inputTokens":-1,"outputTokens":1.5,"cacheReadInputTokens":"7","cacheWriteInputTokens":1e300}}', usage(0, 0, 0, 0, true)],
   ['no counts', JSON_TYPE, '{"images":["AAAA"]}', usage(0, 0, 0, 0, true)],
   ['no object', JSON_TYPE, '[1]', usage(0, 0, 0, 0, true)],
@@ -79,6 +80,16 @@ test('UsageTap takes running counts for all there is only where the stream came 
   const broken = Buffer.from(stream)
   broken[stream.length - 5]! ^= 1
   assert.deepEqual(metered(FRAMES, broken), usage(5, 2, 0, 0, true))
+})
+
+test('UsageTap finds counts wherever in a frame its event stands, and takes none of what follows that', () => {
+  const bytes = Buffer.from(JSON.stringify(DELTA)).toString('base64')
+  const payloads = [{ bytes, p: 'abcdef' }, { p: 'abcdef', bytes }, { p: '"}{"bytes":"', bytes }, { bytes, usage: { output_tokens: 99 } }, DELTA]
+  for (const payload of payloads) assert.deepEqual(metered(FRAMES, encodeMessage(eventMessage('chunk', Buffer.from(JSON.stringify(payload))))), usage(0, 12), JSON.stringify(payload))
+  const [wrong, exception] = [{ bytes: '"' }, exceptionMessage('throttlingException', Buffer.from('{"message":"tokens"}'))]
+  for (const last of [eventMessage('chunk', Buffer.from(JSON.stringify({ ...wrong, p: 'oken' }))), exception]) {
+    assert.deepEqual(metered(FRAMES, Buffer.concat([chunk({ generation_token_count: 3 }), encodeMessage(last), chunk(DELTA)])), usage(0, 3, 0, 0, true))
+  }
 })
 
 test('UsageTap keeps what it saw before a frame that no JSON is in, and looks no further', () => {
