@@ -69,9 +69,14 @@ export async function openBody(exchange: Exchange, fields: RequestFields, limits
   const declared = Number(fields.get('content-length') ?? 0)
   if (!exchange.hasBody || !isLarge(declared) || declared > limits.maxBytes) return receiveBody(exchange, fields, limits)
   const reservation = new Reservation(limits.budget, exchange.aheadBytes)
-  const waiting = reservation.cover(Math.min(declared, exchange.aheadBytes))
-  if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
-  return new Upload(exchange, declared, limits.idleMs, () => reservation.release())
+  try {
+    const waiting = reservation.cover(Math.min(declared, exchange.aheadBytes))
+    if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
+    return new Upload(exchange, declared, limits.idleMs, () => reservation.release())
+  } catch (error) {
+    reservation.release()
+    throw error
+  }
 }
 
 /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { request as httpRequest } from 'node:http'
 import { connect as connectH2, type ClientHttp2Stream } from 'node:http2'
-import { type AddressInfo, createServer, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import type { Writable } from 'node:stream'
 import { after, afterEach, test } from 'node:test'
 import { FakeBedrock, plainAnswer } from '../kit/bedrock.ts'
@@ -124,6 +124,29 @@ test('a slow AWS slows its client down: the proxy keeps next to nothing of a lar
   upload.body.end()
   assert.equal(await upload.status, 200)
   deaf.close()
+})
+
+test('who leaves while there is no memory for a large body has none of it for good', async () => {
+  // Of an upload there is no more in memory than was read ahead, 128 KiB: six of them are all there is.
+  const full = await start({ SERVER__MAX_INFLIGHT: '1MiB', SERVER__MAX_BODY: '1MiB' })
+  const six = async () => {
+    let missing = 6
+    const came = new Promise<string>((resolve) => { bedrock.onHead = () => void (--missing === 0 && resolve('all')) })
+    const uploads = Array.from({ length: 6 }, () => open('HTTP/1.1', 200_000, full))
+    for (const { body } of uploads) body.write(Buffer.alloc(100_000))
+    assert.equal(await Promise.race([came, ...uploads.map(({ status }) => status)]), 'all')
+    return uploads
+  }
+  const finish = async (uploads: readonly Uploading[]) => {
+    for (const { body } of uploads) body.end(Buffer.alloc(100_000))
+    for (const { status } of uploads) assert.equal(await status, 200)
+  }
+  const first = await six()
+  const line = full.nextRequestLine()
+  connect(full.port, '127.0.0.1').end(`POST /model/x/invoke HTTP/1.1\r\nHost: x\r\nAuthorization: ${bearer().authorization}\r\nContent-Length: 200000\r\n\r\n`).resume()
+  assert.equal((await line).error, 'CLIENT_GONE')
+  await finish(first)
+  await finish(await six())
 })
 
 test('what has to be known of a body is known: with limits on tokens, or a model in it, it is received first', async () => {
