@@ -1,4 +1,4 @@
-import { readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 
 /** Another process has it. */
 export class LockedError extends Error {
@@ -35,12 +35,7 @@ export class Lock {
 
   /** Whether it is still ours: once lost it is not ours again, whatever has become of the other. One that was cleaned away is taken anew. */
   held(): boolean {
-    try {
-      if (!this.#lost && textOf(this.#path) === undefined) this.#take()
-    } catch {
-      // Somebody was faster, or nothing can be written there: then it is not ours.
-    }
-    this.#lost ||= textOf(this.#path) !== this.#holder
+    this.#lost ||= !this.#isOurs()
     return !this.#lost
   }
 
@@ -48,11 +43,23 @@ export class Lock {
     if (textOf(this.#path) === this.#holder) rmSync(this.#path)
   }
 
+  #isOurs(): boolean {
+    try {
+      if (!existsSync(this.#path)) this.#take()
+      return readFileSync(this.#path, 'utf8') === this.#holder
+    } catch (error) {
+      // Whoever has no descriptor left cannot look, and has lost nothing by that. Else somebody was faster, or nothing can be written there.
+      return NO_DESCRIPTOR.has((error as NodeJS.ErrnoException).code)
+    }
+  }
+
   // Of two that come at once, the second fails here, or the first will find that it lost.
   #take(): void {
     writeFileSync(this.#path, this.#holder, { flag: 'wx', mode: 0o600 })
   }
 }
+
+const NO_DESCRIPTOR: ReadonlySet<string | undefined> = new Set(['EMFILE', 'ENFILE'])
 
 /** Whether the process that a lock names still runs, as far as we can see. */
 function runs(pid: number, identity: string): boolean {

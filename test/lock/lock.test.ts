@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -79,4 +79,10 @@ test('one that was cleaned away is taken anew; one that another took is lost for
   assert.equal(lock.held(), false)
   rmSync(path)
   assert.deepEqual([lock.held(), existsSync(path)], [false, false])
+})
+
+test('who has no descriptor left to look with has not lost it', () => {
+  const args = [...(STRIPS_TYPES ? [] : ['--import', 'tsx']), join(import.meta.dirname, 'starved.ts'), freshPath()]
+  const { stdout, stderr } = spawnSync('/bin/sh', ['-c', 'ulimit -n 256; exec "$@"', 'sh', process.execPath, ...args], { cwd: ROOT, encoding: 'utf8', env: { PATH: process.env.PATH } })
+  assert.equal(stdout, '[true,true]\n', stderr)
 })
