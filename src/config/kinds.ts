@@ -45,7 +45,11 @@ export const modelPattern = text('model pattern', 'a model id or ARN, `*` for an
 export const host = text('host', 'a host name or an IP address (IPv6 without brackets)', /^[A-Za-z0-9._:%-]+$/)
 
 /** A host as it stands in an https:// URL. */
-export const authority = text('host', 'a host name, with its port where that is not 443', /^(?:[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:]+\])(:\d{1,5})?$/i)
+export const authority: Kind<string> = fromStrings({
+  name: 'host',
+  expected: 'a host name, with its port where that is not 443',
+  fromText: (value) => (/^(?:[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:]+\])(:\d{1,5})?$/i.test(value) && URL.canParse(`https://${value}`) ? value : undefined),
+})
 
 export const secret: Kind<Secret> = fromStrings({
   name: 'secret',

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, redisUrl, secret, size, text, url, usd } from '../../src/config/kinds.ts'
+import { authority, basePath, boolean, choice, duration, endpoint, integer, list, network, path, pem, proxyUrl, redisUrl, secret, size, text, url, usd } from '../../src/config/kinds.ts'
 import type { Kind } from '../../src/config/kinds.ts'
 
 const PEM = '-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n'
@@ -98,6 +98,13 @@ test('redisUrl wraps the URL of a Redis, with its user, password and database, a
   }
   for (const given of ['', 'r:6379', 'http://r', 'redis://', 'redis:///1', 'redis://r/x', 'redis://r/1/2', 'redis://r?db=1', 'redis://u:p@ss@r', 'redis://u:%@r', 'redis://r:99999', 'redis://r\n', 'REDIS://r', 'redis+unix:///r']) {
     assert.equal(redisUrl.fromText(given, ''), undefined, given)
+  }
+})
+
+test('authority takes what an https:// URL can name, and nothing else', () => {
+  for (const given of ['keys.example', 'Keys.Example:8443', '10.0.0.1', '[2001:db8::1]', '[::1]:1']) assert.equal(authority.fromText(given, ''), given)
+  for (const given of ['', 'https://keys.example', 'keys.example/', 'u@keys.example', 'keys.example:', 'keys.example:99999', '1.2.3.999', '[:::]', '::1', 'a b', '*.example']) {
+    assert.equal(authority.fromText(given, ''), undefined, given)
   }
 })
 
