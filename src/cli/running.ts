@@ -43,10 +43,10 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   let draining = false
   const checks = readiness(setup, furniture, () => draining)
   const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, handlerOf(setup, house, checks))
-  const admin = await openAdmin(config, house, checks, log, sockets.admin)
+  const admin = await openAdmin(config, house, checks, log, sockets.admin).catch((error: unknown) => clearOut(furniture, error))
   const { address, port } = await door.listen().catch(async (error: unknown) => {
     await admin.close()
-    throw error
+    return clearOut(furniture, error)
   })
   const url = `${setup.tls === undefined ? 'http' : 'https'}://${hostInUrl(sockets.proxy === undefined ? config.server.host : address)}:${port}${config.server.base_path}`
   log.info('listening', { url, credentials: house.credentials.name, node: process.versions.node })
@@ -108,18 +108,28 @@ function reload({ setup, door, house, aws, revocations }: Parts, { issuers, tls,
   return []
 }
 
-async function stop({ setup, log, door, admin, house, aws, live, revocations }: Parts): Promise<number> {
+async function stop({ setup, log, door, admin, live, ...furniture }: Parts): Promise<number> {
   let cut = 0
   const timer = setTimeout(() => door.cut(() => { cut = live.end('DRAINING') }), setup.config.server.drain_timeout)
   await door.drain(() => log.info('turning away'))
   clearTimeout(timer)
+  await close(furniture)
+  await admin.close()
+  return cut
+}
+
+async function close({ house, aws, revocations }: Omit<Furniture, 'live'>): Promise<void> {
   aws.close()
   house.authenticator.close()
   revocations.close()
   await house.limits.close()
   await house.audit?.close()
-  await admin.close()
-  return cut
+}
+
+/** After a start that failed: a connection to Redis alone would keep the process for ever. */
+async function clearOut(furniture: Furniture, error: unknown): Promise<never> {
+  await close(furniture)
+  throw error
 }
 
 function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {

@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { Agent, type IncomingMessage, request } from 'node:http'
 import { connect as h2connect, type IncomingHttpHeaders } from 'node:http2'
-import { connect, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
@@ -184,6 +184,17 @@ test('a port that is taken ends the program with an error that says so', async (
   assert.equal(await program.ended(), 1)
   assert.equal(program.stderr.join('\n'), `cannot listen on 127.0.0.1, port ${bedrock.port}: EADDRINUSE`)
 })
+
+for (const [whose, taken] of [['', 'SERVER__PORT'], [' for metrics', 'ADMIN__PORT']] as const) {
+  test(`a port${whose} that is taken ends the program, whatever else it has begun: a Redis that is connected does not keep it`, { timeout: 30_000 }, async (t) => {
+    // It says nothing, and nobody waits for it to.
+    const redis = createServer().listen(0, '127.0.0.1')
+    t.after(() => redis.close())
+    await once(redis, 'listening')
+    const program = serve({ AWS__ENDPOINT: 'http://127.0.0.1:9', [taken]: String(bedrock.port), LIMITS__STORE: 'redis', LIMITS__URL: `redis://127.0.0.1:${(redis.address() as AddressInfo).port}`, LIMITS__TIMEOUT: '1m' })
+    assert.equal(await program.ended(), 1)
+  })
+}
 
 type Answered = readonly [status: unknown, retryAfter: unknown, message: string]
 
