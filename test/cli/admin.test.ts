@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict'
+import { generateKeyPairSync } from 'node:crypto'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { setTimeout as later } from 'node:timers/promises'
-import { plainAnswer } from '../kit/bedrock.ts'
+import { ACCESS_KEY_ID, plainAnswer, SECRET_ACCESS_KEY } from '../kit/bedrock.ts'
 import { ask, raw } from '../kit/client.ts'
 import { startWithAdmin, token } from '../kit/proxy.ts'
 import { bedrock, serve } from './kit.ts'
@@ -76,6 +80,33 @@ test('admin.user_metrics: users are counted where that is asked for, and else no
     for (const line of lines) assert.equal(text.includes(`\nbedrock_sso_proxy_${line}\n`), asked === 'true', line)
     assert.equal(text.includes('a\\"b'), asked === 'true')
   }
+})
+
+test('admin: metrics tell when credentials end and since when the keys of an issuer are known, and nothing of those that do neither', async () => {
+  const expiresMs = Math.ceil(Date.now() / 1000) * 1000 + 6 * 3_600_000
+  const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
+  const said: Readonly<Record<string, object>> = {
+    '/task': { AccessKeyId: ACCESS_KEY_ID, SecretAccessKey: SECRET_ACCESS_KEY, Token: 't', Expiration: new Date(expiresMs).toISOString() },
+    '/keys': { keys: [publicKey.export({ format: 'jwk' })] },
+  }
+  const server = createServer((request, response) => response.setHeader('content-type', 'application/json').end(JSON.stringify(said[request.url!]))).listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const near = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+  const proxy = await startWithAdmin(bedrock, {
+    AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '', AWS_CONTAINER_CREDENTIALS_FULL_URI: `${near}/task`, JWT__SECRET: '', JWT__ISSUER: 'https://sso.example', JWT__JWKS_URL: `${near}/keys`,
+  })
+  while ((await get(proxy.port, '/health/ready')).status !== 200) await later(20)
+  const text = (await get(proxy.admin, '/metrics')).body.toString()
+  const value = (name: string) => Number(text.split('\n').find((line) => line.startsWith(`bedrock_sso_proxy_${name} `))?.split(' ').at(-1))
+  assert.equal(value('credentials_expiry_timestamp_seconds'), expiresMs / 1000)
+  const age = value('keys_age_seconds{issuer="https://sso.example"}')
+  assert.ok(age >= 0 && age < 60, text)
+  await proxy.stop()
+  server.close()
+
+  const other = await startWithAdmin(bedrock)
+  assert.doesNotMatch((await get(other.admin, '/metrics')).body.toString(), /^bedrock_sso_proxy_(?:credentials_expiry_timestamp_seconds|keys_age_seconds)/m)
+  await other.stop()
 })
 
 test('admin: health, and nothing else; the door for clients has no metrics', async () => {

@@ -24,14 +24,23 @@ test('token mint makes a token that verifies, with the claims asked for', async 
   assert.deepEqual([claims.sub, claims.groups, claims.exp - claims.iat!], ['ci', ['a', 'b'], 900])
 })
 
-test('token mint signs with a private key of a file', async () => {
-  const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } })
-  const file = join(folder, 'key.pem')
-  writeFileSync(file, privateKey)
-  const { token } = await mint(['--sub', 'ci', '--key-file', file, '--alg', 'ES256', '--kid', 'k'])
-  const { header, claims } = verify(token, { keys: keySetFromPem(publicKey), algorithms: ['ES256'] }, Date.now() / 1000)
-  assert.deepEqual([header.kid, claims.sub], ['k', 'ci'])
-})
+const PEM = { privateKeyEncoding: { type: 'pkcs8', format: 'pem' }, publicKeyEncoding: { type: 'spki', format: 'pem' } } as const
+for (const [algs, pair] of [
+  [['RS256', 'RS384', 'RS512', 'PS256'], generateKeyPairSync('rsa', { modulusLength: 2048, ...PEM })],
+  [['ES256'], generateKeyPairSync('ec', { namedCurve: 'P-256', ...PEM })],
+  [['ES384'], generateKeyPairSync('ec', { namedCurve: 'P-384', ...PEM })],
+  [['EdDSA'], generateKeyPairSync('ed25519', PEM)],
+] as const) {
+  test(`token mint signs with a private key of a file: ${algs.join(', ')}`, async () => {
+    const file = join(folder, `${algs[0]}.pem`)
+    writeFileSync(file, pair.privateKey)
+    for (const alg of algs) {
+      const { token } = await mint(['--sub', 'ci', '--key-file', file, '--alg', alg, '--kid', 'k'])
+      const { header, claims } = verify(token, { keys: keySetFromPem(pair.publicKey), algorithms: [alg] }, Date.now() / 1000)
+      assert.deepEqual([header.alg, header.kid, claims.sub], [alg, 'k', 'ci'])
+    }
+  })
+}
 
 test('token mint says what is missing or does not fit, and prints no token', async () => {
   for (const [args, env, problem] of [

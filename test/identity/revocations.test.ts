@@ -4,6 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { type Caller, IdentityError, Revocations } from '../../src/identity/index.ts'
+import { RevocationFile } from '../../src/identity/revocation-file.ts'
+import { createLog } from '../../src/log/index.ts'
 import { FakeBedrock } from '../kit/bedrock.ts'
 import { ask } from '../kit/client.ts'
 import { startProxy, token } from '../kit/proxy.ts'
@@ -62,6 +64,43 @@ for (const [text, message] of BAD) {
 
 const folder = mkdtempSync(join(tmpdir(), 'revoked-'))
 after(() => rmSync(folder, { recursive: true }))
+
+test('a revocation file is looked at twice a second, whatever becomes of it, until nobody wants that any more', () => {
+  const file = join(folder, 'polled.yaml')
+  const waiting = new Set<() => void>()
+  const after = (delayMs: number, run: () => void) => {
+    assert.ok(delayMs <= 500, String(delayMs))
+    waiting.add(run)
+    return () => void waiting.delete(run)
+  }
+  const pass = () => {
+    assert.equal(waiting.size, 1)
+    const [run] = waiting
+    waiting.delete(run!)
+    run!()
+  }
+  let changes = 0
+  const log = createLog({ level: 'error', format: 'json', nowMs: Date.now, write: () => undefined })
+  const revocations = new RevocationFile({ after, log }, () => { changes++ })
+  writeFileSync(file, '[]')
+  revocations.watch({ path: file, issuers: [A] })
+  pass()
+  assert.deepEqual([changes, revocations.has(caller())], [1, false])
+  writeFileSync(file, '- { user: alice }')
+  pass()
+  assert.deepEqual([changes, revocations.has(caller())], [2, true])
+  for (const text of ['- { user: alice', undefined]) {
+    if (text === undefined) rmSync(file)
+    else writeFileSync(file, text)
+    pass()
+    assert.deepEqual([changes, revocations.has(caller())], [2, true])
+  }
+  writeFileSync(file, '[]')
+  pass()
+  assert.deepEqual([changes, revocations.has(caller())], [3, false])
+  revocations.watch(undefined)
+  assert.equal(waiting.size, 0)
+})
 
 test('jwt.revocation_file: who is revoked while the proxy runs gets 401, and what streams for him ends with an exception', async () => {
   const bedrock = await FakeBedrock.start()
