@@ -190,18 +190,27 @@ for (const [fail, status] of [['closed', 503], ['open', 200]] as const) {
 }
 
 test('a reload takes limits, prices and rules; one that is bad changes nothing', async () => {
-  const config = new ConfigFile({ limits: { default: { requests_per_minute: 1 } } })
+  bedrock.script = using(1_000_000, 0)
+  const priced = (input: number) => [{ models: ['amazon.*'], input, output: 0 }]
+  const config = new ConfigFile({ limits: { default: { requests_per_minute: 1 } }, pricing: priced(3) })
   const program = new Program(['serve'], proxyEnv(bedrock, config.env))
   after(() => program.child.kill('SIGKILL'))
   const port = await program.port()
-  const statuses = async () => [(await call(port)).status, (await call(port)).status]
-  assert.deepEqual(await statuses(), [200, 429])
-  config.write({ limits: { default: { requests_per_minute: 1000 } }, policy: { rules: [{ users: ['alice'], models: ['anthropic.*'], effect: 'allow' }] } })
-  program.child.kill('SIGHUP')
-  await program.line(/"msg":"reloaded"/)
-  assert.deepEqual(await statuses(), [403, 403])
-  config.write({ limits: { default: { requests_per_minute: 0 } }, policy: { rules: [] } })
-  program.child.kill('SIGHUP')
-  await program.line(/the configuration is not reloaded/)
-  assert.deepEqual(await statuses(), [403, 403])
+  const statuses = async () => [(await call(port)).status, (await call(port)).status, (await call(port, { sub: 'bob' })).status]
+  const reloaded = async (changed: object, said: RegExp) => {
+    config.write(changed)
+    program.child.kill('SIGHUP')
+    await program.line(said)
+  }
+  assert.deepEqual(await statuses(), [200, 429, 200])
+  await program.line(/"user":"bob".*"cost_usd":3\b/)
+  await reloaded({ limits: { default: { requests_per_minute: 1000 } }, pricing: priced(4), policy: { default: 'allow', rules: [{ users: ['bob'], effect: 'deny' }] } }, /"msg":"reloaded"/)
+  assert.deepEqual(await statuses(), [200, 200, 403])
+  await program.line(/"user":"alice".*"cost_usd":4\b/)
+  await reloaded({ limits: { default: { requests_per_minute: 0 } }, pricing: priced(5), policy: { rules: [] } }, /the configuration is not reloaded/)
+  const before = program.stdout.length
+  assert.deepEqual(await statuses(), [200, 200, 403])
+  program.child.kill('SIGTERM')
+  assert.equal(await program.ended(), 0)
+  assert.deepEqual(program.stdout.slice(before).flatMap((line) => /"cost_usd":(\d+)/.exec(line)?.[1] ?? []), ['4', '4'])
 })
