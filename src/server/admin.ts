@@ -49,6 +49,8 @@ export class Admin {
     const { metrics, metricsType } = this.#options
     if (request.method !== 'GET' && request.method !== 'HEAD') return send(response, 405, 'text/plain', '', { Allow: 'GET, HEAD', Connection: 'close' })
     if (request.url === '/metrics') return send(response, 200, metricsType, metrics())
+    // For who restarts what does not answer: what is not ready, or is draining, is to be left alone.
+    if (request.url === '/health/live') return send(response, 200, 'application/json', '{"status":"ok"}')
     if (request.url !== '/health') return send(response, 404, 'text/plain', '')
     const states = [...this.#options.checks].map(([name, check]) => [name, check()] as const)
     const good = states.every(([, state]) => state)

@@ -47,7 +47,7 @@ test('admin: metrics count what came through the door, by operation, family of m
   rmSync(folder, { recursive: true })
 })
 
-test('admin: live streams are counted while they last, and the listener closes last', async () => {
+test('admin: live streams are counted while they last; what drains is not ready but alive, and the listener closes last', async () => {
   const proxy = await startWithAdmin(bedrock)
   let finish: () => void = () => undefined
   const begun = new Promise<void>((resolve) => {
@@ -63,6 +63,8 @@ test('admin: live streams are counted while they last, and the listener closes l
   const stopped = proxy.stop()
   const health = await get(proxy.admin, '/health')
   assert.deepEqual([health.status, JSON.parse(health.body.toString())], [503, { status: 'not ready', checks: { credentials: 'ok', keys: 'ok', draining: 'failing' } }])
+  const alive = await get(proxy.admin, '/health/live')
+  assert.deepEqual([alive.status, alive.body.toString()], [200, '{"status":"ok"}'])
   finish()
   await answer
   await stopped

@@ -6,10 +6,14 @@ import { READ, WRITE } from '../../deploy/build/flavours.ts'
 import { readSetup } from '../../src/cli/setup.ts'
 import { parseYaml } from '../../src/yaml/index.ts'
 
+interface Probe { readonly httpGet: { readonly path: string; readonly port: string } }
 interface Container {
   readonly env: readonly { readonly name: string; readonly value: string }[]
   readonly lifecycle: { readonly preStop: { readonly sleep: { readonly seconds: number } } }
   readonly securityContext: unknown
+  readonly readinessProbe: Probe
+  readonly livenessProbe: Probe
+  readonly startupProbe: Probe
   readonly volumeMounts: readonly { readonly mountPath: string; readonly readOnly?: boolean }[]
 }
 interface Pod { readonly terminationGracePeriodSeconds: number; readonly automountServiceAccountToken: boolean; readonly securityContext: Record<string, unknown>; readonly containers: readonly [Container] }
@@ -32,7 +36,13 @@ test('the configuration is one that the proxy takes', () => {
   const { server, admin } = read.setup.config
   assert.deepEqual([server.host, server.port, admin.host, admin.port], ['0.0.0.0', 3000, '0.0.0.0', 9464])
   // What a pod is given to end: the balancers, the drain, the last words.
+  assert.equal(server.drain_timeout, 30_000)
   assert.ok(pod.terminationGracePeriodSeconds * 1000 >= container.lifecycle.preStop.sleep.seconds * 1000 + server.drain_timeout + 5000)
+})
+
+test('a pod that is not ready gets no requests; none but one that does not answer is restarted', () => {
+  const { readinessProbe, livenessProbe, startupProbe } = container
+  assert.deepEqual([readinessProbe, livenessProbe, startupProbe].map(({ httpGet: { path, port } }) => `${path} ${port}`), ['/health metrics', '/health/live metrics', '/health/live metrics'])
 })
 
 test('the pod is restricted, as Pod Security says it, and its root is read-only', () => {
