@@ -50,6 +50,8 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
   #talk: Talk | undefined
   #patience: NodeJS.Timeout | undefined
   #peer: Peer | undefined
+  /** The client is not to be read; one that is let in meanwhile is not either. */
+  #held = false
   /** What the client spoke first. */
   #speaks: 'text' | 'binary' | undefined
   /** AWS's own last word. */
@@ -115,6 +117,7 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
     for (let i = 0; i < fields.length; i += 2) lines.push(`${fields[i]}: ${fields[i + 1]}\r\n`)
     this.#socket.write(`${lines.join('')}\r\n`)
     this.#peer = new Peer(this.#socket.pause(), this.#early, this.#terms.pingMs, this)
+    if (this.#held) this.#peer.pause()
   }
 
   event(frame: Frame): boolean {
@@ -126,10 +129,12 @@ export class WebSocketExchange implements Exchange, ClientSide, PeerListener {
   }
 
   pause(): void {
+    this.#held = true
     this.#peer?.pause()
   }
 
   resume(): void {
+    this.#held = false
     this.#peer?.resume()
   }
 

@@ -1,5 +1,11 @@
 import assert from 'node:assert/strict'
+import type { IncomingMessage } from 'node:http'
+import type { Socket } from 'node:net'
+import { Duplex } from 'node:stream'
 import { describe, test } from 'node:test'
+import type { Talk } from '../../src/proxy/index.ts'
+import type { Terms } from '../../src/server/terms.ts'
+import { WebSocketExchange } from '../../src/server/websocket.ts'
 import { echo } from '../kit/conversing.ts'
 import { opening, Talker } from '../kit/talker.ts'
 import { clientText } from '../kit/websocket.ts'
@@ -50,5 +56,18 @@ describe('a conversation whose answer is late', () => {
     const client = new Talker(proxy.port, Buffer.concat([Buffer.from(opening([AUTH])), ...said]))
     for (let at = 0; at < 300; at++) assert.deepEqual(await client.heard(at), { at, text: 'x'.repeat(1000) })
     await leave(client)
+  })
+
+  test('that opens while nobody may be read, between two sessions of AWS, is not read before it may be', async () => {
+    const socket = Object.assign(new Duplex({ read: () => undefined, write: (_chunk, _encoding, done) => done() }), { setNoDelay: () => undefined })
+    const request = { method: 'GET', url: '/', rawHeaders: [], socket } as unknown as IncomingMessage
+    const exchange = new WebSocketExchange(request, socket as unknown as Socket, Buffer.alloc(0), { key: 'x', protocols: [] }, 'id', { trustedProxies: [], pingMs: 60_000 } as unknown as Terms)
+    exchange.join({} as Talk)
+    exchange.pause()
+    exchange.accepted()
+    assert.equal(socket.isPaused(), true)
+    exchange.resume()
+    assert.equal(socket.isPaused(), false)
+    exchange.break()
   })
 })
