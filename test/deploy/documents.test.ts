@@ -8,14 +8,26 @@ import { loadConfig } from '../../src/config/index.ts'
 const ROOT = join(import.meta.dirname, '..', '..')
 const read = (path: string) => readFileSync(join(ROOT, path), 'utf8')
 const GUIDE = read('deploy/README.md')
-const blocks = (language: string) => [...GUIDE.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!)
+const blocks = (language: string, document = GUIDE) => [...document.matchAll(new RegExp(`^\`\`\`${language}\\n([^]*?)^\`\`\``, 'gm'))].map(([, text]) => text!)
+
+/** What is wrong with a configuration, but for the files that it names. */
+function problemsOf(text: string, env: Readonly<Record<string, string>> = {}) {
+  const files = { exists: () => true, readText: (path: string) => (path.endsWith('config.yaml') ? text : 'x'.repeat(40)), mode: () => 0o600 }
+  return loadConfig({ args: { config: '/etc/config.yaml' }, env, cwd: '/', files }).problems
+}
 
 test('every configuration of the guide is one that the proxy takes, but for the files that it names', () => {
   assert.ok(blocks('yaml').length >= 4)
-  for (const text of blocks('yaml')) {
-    const files = { exists: () => true, readText: (path: string) => (path.endsWith('config.yaml') ? text : 'x'.repeat(40)), mode: () => 0o600 }
-    assert.deepEqual(loadConfig({ args: { config: '/etc/config.yaml' }, env: {}, cwd: '/', files }).problems, [], text)
-  }
+  for (const text of blocks('yaml')) assert.deepEqual(problemsOf(text), [], text)
+})
+
+test('every configuration of README is one that the proxy takes, with a region and an issuer where it is about something else', () => {
+  const readme = read('README.md')
+  const inline = [...readme.matchAll(/`(\w+: \{ [^`]+ \})`/g)].map(([, text]) => text!)
+  const indented = [...readme.matchAll(/^    (?:jwt|aws|limits):\n(?:     .*\n)+/gm)].map(([text]) => text.replace(/^    /gm, ''))
+  const texts = [...blocks('yaml', readme), ...inline, ...indented]
+  assert.deepEqual([inline.length, indented.length, texts.length >= 8], [1, 1, true])
+  for (const text of texts) assert.deepEqual(problemsOf(text, { AWS__REGION: 'us-east-1', ...(!/^jwt:/m.test(text) && { JWT__ISSUER: 'https://login.example.com/', JWT__AUDIENCE: 'bedrock' }) }), [], text)
 })
 
 test('every policy and setting of the guide is JSON; no policy allows all', () => {
