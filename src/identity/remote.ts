@@ -44,8 +44,9 @@ export class RemoteKeys {
     this.#source = sourceOf(options)
     this.#world = world
     this.#get = world.client(options)
-    if (before !== undefined && before.#source === this.#source && before.#options.ca === options.ca) this.#held = before.#held
-    else this.#loadCopy()
+    if (before === undefined || before.#source !== this.#source) this.#loadCopy()
+    // Else they came from a host, or over a trust, that is no longer meant; so did the copy.
+    else if (before.#options.ca === options.ca && String(before.#options.namedHosts) === String(options.namedHosts)) this.#held = before.#held
   }
 
   /** The last good keys, unless they are too old. The same object means the same keys. */

@@ -82,6 +82,20 @@ test('the copy of one place is not used for another', async () => {
   assert.equal(await startAfter(0, { ...place, options: { ...place.options, jwksUrl: `${place.options.jwksUrl}2` } }), 'IDENTITY_KEYS_UNAVAILABLE')
 })
 
+for (const [claim, change, keys] of [['of other authorities', { ca: '' }, 0], ['of other hosts that it may name', { namedHosts: [] }, 0], ['of another leeway', { leewayS: 1 }, 1]] as const) {
+  test(`after a reload ${claim} an issuer has ${keys === 0 ? 'no key that came before, from memory or from a copy' : 'its keys still'}`, async () => {
+    const issuer = await TestIssuer.start(KEY)
+    const options = issuerOptions({ issuer: issuer.url })
+    const world = new TestWorld(keyCopies(freshFolder()))
+    const authenticator = new Authenticator(trustedIssuers([options]), world)
+    await world.idle()
+    assert.equal(authenticator.status()[0]?.keys, 1)
+    authenticator.reload(trustedIssuers([{ ...options, ...change }]))
+    assert.equal(authenticator.status()[0]?.keys, keys)
+    authenticator.close()
+  })
+}
+
 test('a folder that cannot be written costs a line in the log and nothing else', async () => {
   const file = join(root, 'file')
   writeFileSync(file, '')
