@@ -1,5 +1,5 @@
 /** Variables by which Node prints tokens, trusts more, runs other code or writes files; what each would do, for the message. */
-const FORBIDDEN: readonly (readonly [name: string, effect: string])[] = [
+export const FORBIDDEN: readonly (readonly [name: string, effect: string])[] = [
   ['NODE_DEBUG', 'prints tokens and signatures'],
   ['NODE_DEBUG_NATIVE', 'prints what is sent and received'],
   ['NODE_OPTIONS', 'loads code and changes what is checked'],
