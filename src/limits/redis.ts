@@ -76,7 +76,7 @@ export class RedisStore implements Store {
     this.#process = [world.random(), world.random()].map((part) => Math.floor(part * 2 ** 48).toString(36)).join('')
     this.#link = new RedisLink(options, world, {
       // A call of nobody shows that this server can be written to, and that we may do all that we need.
-      opening: () => [...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), this.#command(RESERVE, PROBE, ++this.#number, 0, [options.leaseMs, 'probe:0:0']),
+      opening: () => [['PING'], ...SCRIPTS.map(({ text }) => ['SCRIPT', 'LOAD', text]), this.#command(RESERVE, PROBE, ++this.#number, 0, [options.leaseMs, 'probe:0:0']),
         this.#command(RENEW, PROBE, ++this.#number, 0, [options.leaseMs, 'probe:0:0']), this.#command(SETTLE, PROBE, ++this.#number, 0, ['', 0, 0, 0, 0, 0, 0, 0, 'probe:0:0'])],
       up: () => this.#up(),
       down: (why) => this.#down(why),

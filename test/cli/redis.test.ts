@@ -138,6 +138,7 @@ await withRedis((server) => {
     await emptied(server)
     await server.command('ACL', 'SETUSER', 'poor', 'on', 'nopass', '~*', '+@all', '-evalsha')
     await server.command('ACL', 'SETUSER', 'poorer', 'on', 'nopass', '~*', '+@all', '-zrem')
+    await server.command('ACL', 'SETUSER', 'mute', 'on', 'nopass', '~*', '+@all', '-ping')
     const host = `127.0.0.1:${server.port}`
     const remedy = '  (see limits.url, its password and what its user may do; deploy/README.md lists it)'
     for (const [url, line] of [
@@ -145,6 +146,7 @@ await withRedis((server) => {
       [`redis://nobody:x@${host}`, /^FAIL  limits: Redis, HOST: AUTH: WRONGPASS  \(see/],
       [`redis://poor:x@${host}`, /^FAIL  limits: Redis, HOST: NOPERM .*evalsha.*  \(see/],
       [`redis://poorer:x@${host}`, /^FAIL  limits: Redis, HOST: ERR .* script.*  \(see/],
+      [`redis://mute:x@${host}`, /^FAIL  limits: Redis, HOST: NOPERM .*ping.*  \(see/],
       ['redis://127.0.0.1:9', /^FAIL  limits: Redis, 127\.0\.0\.1:9: ECONNREFUSED  \(see/],
     ] as const) {
       const program = new Program(['doctor'], { ...proxyEnv(bedrock), LIMITS__STORE: 'redis', LIMITS__URL: url })
