@@ -4,10 +4,10 @@ import { Authenticator, type Caller, keyCopies, RevocationFile } from '../identi
 import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Glob, Models } from '../model/index.ts'
-import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
+import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, heldBy, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
 import { Door, type Inherited, type ReadinessChecks, servePage } from '../server/index.ts'
 import { appearanceRules } from './appearance.ts'
-import { type WayToAws, wayToAws } from './aws.ts'
+import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
 import { issuerGet } from './issuers.ts'
 import { journalOptions, limitTable, redisOptions } from './limits.ts'
@@ -78,7 +78,7 @@ interface Parts extends Furniture {
 
 function readiness({ config }: Setup, { house, aws }: Furniture, draining: () => boolean): ReadinessChecks {
   const { audit, authenticator, limits } = house
-  const checks = new Map([['credentials', () => aws.all.some(hasCredentials)], ['keys', () => authenticator.ready()], ['draining', () => !draining()]])
+  const checks = new Map([['credentials', () => aws.all.some((one) => heldBy(one) === 'ok')], ['keys', () => authenticator.ready()], ['draining', () => !draining()]])
   if (audit !== undefined) checks.set('audit', () => audit.writable())
   if (config.limits.store !== 'memory' && config.limits.fail === 'closed') checks.set('limits', () => limits.available)
   return checks
@@ -184,14 +184,5 @@ function doorOptions({ config: { bidirectional, server }, tls }: Setup) {
 
 /** The path of a request, whatever it is: pages refuse nothing. */
 const pathOf = ({ target }: Exchange): string => target.split('?', 1)[0]!
-
-function hasCredentials({ apiKey, credentials }: WayToAws['all'][number]): boolean {
-  try {
-    // A promise: still searching.
-    return apiKey !== undefined || !(credentials.get() instanceof Promise)
-  } catch {
-    return false
-  }
-}
 
 const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host)

@@ -71,7 +71,8 @@ export class AwsHealth {
   }
 }
 
-function heldBy({ apiKey, credentials }: Asked): Held {
+/** Whether there are credentials for an upstream, or a key in their place. */
+export function heldBy({ apiKey, credentials }: Pick<Asked, 'apiKey' | 'credentials'>): Held {
   if (apiKey !== undefined) return 'ok'
   try {
     return credentials.get() instanceof Promise ? 'searching' : 'ok'
