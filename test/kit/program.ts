@@ -32,7 +32,11 @@ export class Program {
   /** The first line, already printed or still to come, that matches. */
   line(pattern: RegExp): Promise<string> {
     const printed = [...this.stdout, ...this.stderr].find((line) => pattern.test(line))
-    if (printed !== undefined) return Promise.resolve(printed)
+    return printed === undefined ? this.nextLine(pattern) : Promise.resolve(printed)
+  }
+
+  /** The first that matches of those still to come. */
+  nextLine(pattern: RegExp): Promise<string> {
     return new Promise((resolve, reject) => {
       this.#watchers.push((line) => { if (pattern.test(line)) resolve(line) })
       this.child.once('close', (code) => reject(new Error(`ended with ${code} before ${pattern}: ${this.stderr.join('\n')}`)))

@@ -2,6 +2,7 @@ import { Agent, type OutgoingHttpHeaders, request, type ServerResponse } from 'n
 import { type ClientHttp2Session, connect } from 'node:http2'
 import { encodeMessage, eventMessage } from '../../src/eventstream/index.ts'
 import type { Script } from '../kit/bedrock.ts'
+import { token } from '../kit/proxy.ts'
 
 /** A whole number from 0, the same ones for the same seed. */
 export type Random = (below: number) => number
@@ -60,7 +61,7 @@ export const FATES: Readonly<Record<string, (response: ServerResponse, answer: A
   failed: (response) => response.writeHead(500, { ...head(JSON_TYPE), 'x-amzn-ErrorType': 'InternalServerException' }).end('{"message":"no"}'),
   denied: (response) => response.writeHead(403, { ...head(JSON_TYPE), 'x-amzn-ErrorType': 'AccessDeniedException' }).end('{"message":"no"}'),
   'our keys': (response) => response.writeHead(403, { ...head(JSON_TYPE), 'x-amzn-ErrorType': 'UnrecognizedClientException' }).end('{}'),
-  reset: (response) => void response.socket!.destroy(),
+  reset: (response) => void response.socket?.destroy(),
   'breaks off': (response, answer) => slowly(response, answer, Math.ceil(answer.parts.length / 2), () => response.socket?.destroy()),
   'ends inside': (response, { type, parts }) => response.writeHead(200, head(type)).end(Buffer.concat(parts).subarray(0, -3)),
   noise: (response, { type }) => response.writeHead(200, head(type)).end('x'.repeat(500)),
@@ -102,10 +103,50 @@ export interface Call {
   readonly leave: 'in its body' | 'amid' | number | undefined
 }
 
+export const USERS = ['ann', 'bob', 'cyd', 'dan', 'eve', 'fay', 'gus', 'narrow', 'slow', 'poor', 'short', 'mallory']
+const MODELS = ['anthropic.claude-haiku-4-5-v1:0', 'us.anthropic.claude-sonnet-4-v1:0', 'amazon.nova-pro-v1:0', 'meta.llama3-8b-instruct-v1:0']
+const tokens = new Map(USERS.map((user) => [user, token({ sub: user })]))
+export const bearer = (user: string) => ({ authorization: `Bearer ${tokens.get(user)}` })
+
+const GOOD_FATES = ['well', 'measured', 'slowly', 'late']
+const BAD_FATES = Object.keys(FATES).filter((fate) => ![...GOOD_FATES, 'silent', 'stalls'].includes(fate))
+
+/** As whose it is known in every line, even in one that is written before it goes up. */
+const addressOf = (n: number): string => `10.0.${n >> 8}.${n & 255}`
+export function numberOf({ source }: { readonly source?: unknown }): number | undefined {
+  const [ten, , high, low] = String(source).split('.').map(Number)
+  return ten === 10 ? high! * 256 + low! : undefined
+}
+
+/** What most go through, and now and then what goes wrong on either side. */
+export function callOf(n: number, random: Random): Call {
+  const topic = oneOf(random, TOPICS)
+  const [model, user] = [oneOf(random, MODELS), oneOf(random, USERS)]
+  // Silence takes its time.
+  const fate = random(150) === 0 ? oneOf(random, ['silent', 'stalls']) : oneOf(random, random(10) < 6 ? GOOD_FATES : BAD_FATES)
+  const headers = {
+    ...bearer(user), 'x-forwarded-for': addressOf(n), 'x-number': String(n), 'x-topic': String(TOPICS.indexOf(topic)), 'x-fate': fate, 'content-type': 'application/json',
+    'x-counts': [random(2000), random(500), random(3) * 1000, random(3) * 100].join(), ...(random(4) === 0 && { accept: 'text/event-stream' }),
+  }
+  const body = topic.body?.(model, 'x'.repeat(random(3) === 0 ? random(20_000) : 20))
+  const call: Call = { method: topic.method ?? 'POST', path: topic.path(model), headers, body, leave: undefined }
+  return random(10) < 7 ? call : oneOf(random, SPOILED)(call, random)
+}
+
+const SPOILED: readonly ((call: Call, random: Random) => Call)[] = [
+  (call, random) => ({ ...call, leave: random(20) }), (call, random) => ({ ...call, leave: random(60) }), (call) => ({ ...call, leave: 'amid' }),
+  (call) => (call.body === undefined ? call : { ...call, leave: 'in its body' }),
+  (call) => ({ ...call, headers: { ...call.headers, authorization: 'Bearer no.token.atall' } }),
+  (call) => ({ ...call, path: '/nowhere' }), (call) => ({ ...call, method: 'DELETE' }),
+  (call) => ({ ...call, path: '/model/anthropic.claude-opus-4-1-v1:0/converse' }),
+  (call) => ({ ...call, path: '/openai/v1/chat/completions', body: '{"model":"a.b","model":"c.d"}' }),
+  (call) => ({ ...call, body: call.body && 'y'.repeat(70_000) }), (call) => ({ ...call, body: call.body && '{"max_tokens":' }),
+  (call) => ({ ...call, headers: { ...call.headers, 'x-fate': 'our keys' } }),
+]
+
 /** The status, where the head of an answer came, and whether all of the rest did. */
 export interface Outcome {
   readonly status: number | undefined
-  readonly id: unknown
   readonly complete: boolean
 }
 
@@ -124,10 +165,10 @@ export class Clients {
       const length = body === undefined ? {} : { 'content-length': Buffer.byteLength(body) }
       const sent = request({ host: '127.0.0.1', port: this.#port, path, method, headers: { ...length, ...headers }, agent: this.#agent })
       const done = (outcome: Outcome) => resolve(outcome)
-      sent.on('error', () => done({ status: undefined, id: undefined, complete: false }))
+      sent.on('error', () => done({ status: undefined, complete: false }))
       sent.on('response', (answer) => {
         answer.on('data', () => { if (leave === 'amid') sent.destroy() }).on('error', () => undefined)
-        answer.on('close', () => done({ status: answer.statusCode!, id: answer.headers['x-amzn-requestid'], complete: answer.complete }))
+        answer.on('close', () => done({ status: answer.statusCode!, complete: answer.complete }))
       })
       if (typeof leave === 'number') setTimeout(() => sent.destroy(), leave)
       if (leave !== 'in its body') return void sent.end(body)
@@ -139,10 +180,10 @@ export class Clients {
   overH2({ method, path, headers, body, leave }: Call, at: number): Promise<Outcome> {
     return new Promise((resolve) => {
       const stream = this.#session(at).request({ ':method': method, ':path': path, ...headers } as OutgoingHttpHeaders, { endStream: body === undefined })
-      let [status, id, ended] = [undefined as number | undefined, undefined as unknown, false]
-      stream.on('response', (fields) => { [status, id] = [fields[':status'], fields['x-amzn-requestid']] })
+      let [status, ended] = [undefined as number | undefined, false]
+      stream.on('response', (fields) => { status = fields[':status'] })
       stream.on('data', () => { if (leave === 'amid') stream.close(8) }).on('end', () => { ended = true }).on('error', () => undefined)
-      stream.on('close', () => resolve({ status, id, complete: ended && stream.rstCode === 0 }))
+      stream.on('close', () => resolve({ status, complete: ended && stream.rstCode === 0 }))
       if (typeof leave === 'number') setTimeout(() => stream.close(8), leave)
       if (leave === 'in its body') {
         stream.write(body!.slice(0, 10))
