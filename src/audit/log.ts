@@ -96,9 +96,14 @@ export class AuditLog {
     return this.writable()
   }
 
-  /** Writes down a call at its end. Never throws. */
+  /** Writes down a call at its end: with others, at the end of this turn of the event loop or in `flush`. Never throws. */
   end(call: CallRecord): void {
     this.#add('call', call)
+  }
+
+  /** Writes what waits for the end of this turn now. */
+  flush(): void {
+    if (this.#file.queued > 0) this.#flush()
   }
 
   /** Goes on in a new file where the old one was moved away. What keeps it from that is returned, and the old one stays. */

@@ -3,7 +3,7 @@ import { AuditLog } from '../audit/index.ts'
 import type { Config } from '../config/index.ts'
 import type { Log } from '../log/index.ts'
 import { CONTENT_TYPE } from '../prometheus/index.ts'
-import type { ProxyDependencies } from '../proxy/index.ts'
+import type { ProxyDependencies, Witnesses } from '../proxy/index.ts'
 import { Admin, Metrics, type ReadinessChecks } from '../server/index.ts'
 import { VERSION } from './version.ts'
 
@@ -21,7 +21,7 @@ type Observed = Pick<ProxyDependencies, 'audit' | 'limits' | 'live' | 'credentia
 
 /** What those who run the proxy look at. */
 export interface Observation {
-  readonly observe: ProxyDependencies['observe']
+  readonly observe: Witnesses['observe']
   close(): Promise<void>
 }
 

@@ -4,8 +4,9 @@ import { Authenticator, type Caller, keyCopies, RevocationFile } from '../identi
 import { type Limits, openLimits, openSharedLimits } from '../limits/index.ts'
 import type { Log } from '../log/index.ts'
 import { Glob, Models } from '../model/index.ts'
-import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, heldBy, LiveAnswers, Profiles, type ProxyDependencies } from '../proxy/index.ts'
+import { Appearances, askProfile, AwsHealth, ByteBudget, type Exchange, handle, heldBy, LiveAnswers, Profiles, type ProxyDependencies, Reporter, type Witnesses } from '../proxy/index.ts'
 import { Door, type Inherited, type ReadinessChecks, servePage } from '../server/index.ts'
+import { Turn } from '../turn/index.ts'
 import { appearanceRules } from './appearance.ts'
 import { wayToAws } from './aws.ts'
 import type { Terminal } from './command.ts'
@@ -42,7 +43,7 @@ export async function start(setup: Setup, env: Terminal['env'], log: Log, socket
   const { house } = furniture
   let draining = false
   const checks = readiness(setup, furniture, () => draining)
-  const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house, handlerOf(setup, house, checks))
+  const door: Door = new Door({ ...doorOptions(setup), fd: sockets.proxy }, house.reporter, handlerOf(setup, house, checks, log))
   const admin = await openAdmin(config, house, checks, log, sockets.admin).catch((error: unknown) => clearOut(furniture, error))
   const { address, port } = await door.listen().catch(async (error: unknown) => {
     await admin.close()
@@ -85,14 +86,16 @@ function readiness({ config }: Setup, { house, aws }: Furniture, draining: () =>
 }
 
 /** What becomes of a request: a page, where its path is that of one, else a call. */
-function handlerOf(setup: Setup, house: ProxyDependencies, checks: ReadinessChecks): (exchange: Exchange) => void {
+function handlerOf(setup: Setup, house: ProxyDependencies, checks: ReadinessChecks, log: Log): (exchange: Exchange) => void {
   const { base_path: base, example_model: exampleModel } = setup.config.server
-  const pages = { witnesses: house, checks, tls: setup.tls !== undefined, basePath: base, exampleModel, login: loginFacts(setup.config) }
-  const signIn = openSignIn(setup, house)
-  return (exchange) => {
+  const pages = { reporter: house.reporter, checks, tls: setup.tls !== undefined, basePath: base, exampleModel, login: loginFacts(setup.config) }
+  const signIn = openSignIn(setup, { ...house, log })
+  const serve = (exchange: Exchange) => {
     const path = belowBase(pathOf(exchange), base)
     if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
   }
+  const turn = new Turn<Exchange>(setImmediate, (all) => { for (const exchange of all) serve(exchange) })
+  return (exchange) => turn.add(exchange)
 }
 
 function reload({ setup, door, house, aws, revocations }: Parts, { issuers, tls, ...next }: Setup): readonly string[] {
@@ -113,6 +116,8 @@ async function stop({ setup, log, door, admin, live, ...furniture }: Parts): Pro
   const timer = setTimeout(() => door.cut(() => { cut = live.end('DRAINING') }), setup.config.server.drain_timeout)
   await door.drain(() => log.info('turning away'))
   clearTimeout(timer)
+  // The last calls are told of at the end of the turn in which they ended.
+  await new Promise((resolve) => setImmediate(resolve))
   await close(furniture)
   await admin.close()
   return cut
@@ -145,7 +150,7 @@ function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {
  */
 const keepRequestsYoung = (): void => setFlagsFromString('--no-allocation-site-pretenuring')
 
-function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'audit' | 'closing' | 'observe'>) {
+function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyDependencies, 'rules' | 'limits' | 'closing'> & Pick<Witnesses, 'audit' | 'observe'>) {
   const { config: { bidirectional, jwt, server }, issuers } = setup
   const live = new LiveAnswers()
   const revocations = new RevocationFile({ after, log }, () => live.end('TOKEN_REVOKED', revoked))
@@ -157,7 +162,8 @@ function furnish(setup: Setup, env: Terminal['env'], log: Log, more: Pick<ProxyD
     authenticator: new Authenticator(issuers, {
       nowMs: Date.now, random: Math.random, after, client: issuerGet, log, copies: jwt.cache_folder === undefined ? undefined : keyCopies(jwt.cache_folder),
     }),
-    ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, log, ...more,
+    ...aws, appearances: new Appearances(appearanceRules(setup.config)), health: new AwsHealth(aws), revoked, live, ...more,
+    reporter: new Reporter({ ...more, log, nowMs: Date.now }, setImmediate),
     models, profiles: new Profiles(models, askProfile(aws), Date.now),
     budget: new ByteBudget(server.max_inflight * HELD_SHARE, MAX_WAIT_MS),
     conversationModels: bidirectional.models.map((pattern) => new Glob(pattern)),

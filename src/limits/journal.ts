@@ -38,7 +38,8 @@ type Counts = readonly [input: number, output: number, cacheRead: number, cacheW
 /** The first record says how many accounts follow: they were written before the file got its name, so that all are there or it was damaged. */
 interface Head { readonly journal: number; readonly accounts: number }
 interface Accounts { readonly accounts: readonly (readonly [key: string, dayMs: number, day: Counts, monthMs: number, month: Counts])[] }
-interface Charges { readonly charges: readonly (readonly [key: string, atMs: number, ...counts: Counts])[] }
+type Charge = readonly [key: string, atMs: number, ...counts: Counts]
+interface Charges { readonly charges: readonly Charge[] }
 
 /**
  * Counters that outlive the process, in one file. Kept are those of days and months; what lasts a minute, or as long as a call, begins anew.
@@ -54,7 +55,7 @@ export class JournalStore implements Store {
   readonly #memory = new MemoryStore((key, spent, nowMs) => this.#note(key, spent, nowMs))
   /** `undefined` while it cannot be written: then the memory holds the truth, and a new file will take it from there. */
   #file: JournalFile | undefined
-  #pending: string[] = []
+  #pending: Charge[] = []
   #startBytes = 0
   #cancelTick: (() => void) | undefined
   #closed = false
@@ -102,8 +103,7 @@ export class JournalStore implements Store {
   #note(key: string, spent: Spent, nowMs: number): void {
     if (this.#file === undefined) return
     const { input, output, cacheRead, cacheWrite, microUsd } = spent
-    this.#pending.push(`[${JSON.stringify(key)},${nowMs},${input},${output},${cacheRead},${cacheWrite},${microUsd}]`)
-    if (this.#pending.length === 1) this.#world.soon(() => this.#flush())
+    if (this.#pending.push([key, nowMs, input, output, cacheRead, cacheWrite, microUsd]) === 1) this.#world.soon(() => this.#flush())
   }
 
   #flush(): void {
@@ -111,7 +111,7 @@ export class JournalStore implements Store {
     this.#pending = []
     if (charges.length === 0 || this.#file === undefined || this.#closed) return
     this.#attempt(() => {
-      this.#file?.append(`{"charges":[${charges.join(',')}]}`)
+      this.#file?.append(JSON.stringify({ charges }))
       if (this.#file!.bytes - this.#startBytes > (this.#options.maxAppendedBytes ?? MAX_APPENDED_BYTES)) this.#rewrite()
     })
     this.#cancelTick ??= this.#world.after(SYNC_MS, () => this.#tick())

@@ -1,3 +1,4 @@
+import type { AuditLog } from '../audit/index.ts'
 import type { HostCredentials } from '../credentials/index.ts'
 import { belowBase, parseTarget, type RequestFields, requestFields, type Target } from '../http/index.ts'
 import type { Authenticator, Caller } from '../identity/index.ts'
@@ -19,11 +20,15 @@ import { whileWanted } from './live.ts'
 import { problemAnswer, problemCode, PROBLEMS, Refusal } from './problem.ts'
 import type { Profiles } from './profiles.ts'
 import { relay } from './relay.ts'
-import { intentOf, report, type Story, type Witnesses } from './report.ts'
+import { intentOf, type Reporter, type Story } from './report.ts'
 import { findRoute, type Route, routeTo } from './route.ts'
 
 /** All that the story of a request needs from outside. */
-export interface ProxyDependencies extends ConversationDependencies, Witnesses {
+export interface ProxyDependencies extends ConversationDependencies {
+  readonly reporter: Reporter
+  readonly nowMs: () => number
+  /** Where calls are written down; without it they are not. */
+  readonly audit: AuditLog | undefined
   readonly authenticator: Authenticator
   readonly health: AwsHealth
   /** Those of the host itself. */
@@ -60,11 +65,11 @@ export async function handle(exchange: Exchange, house: ProxyDependencies): Prom
   const nowMs = house.nowMs()
   try {
     settle(story, failure, house.rules, nowMs)
-    report(exchange, house, story, failure, nowMs)
   } catch (error) {
+    failure = error
     story.ticket?.release(nowMs)
-    house.log.error('request', { request_id: exchange.id, error: 'INTERNAL', stack: error instanceof Error ? error.stack : String(error) })
   }
+  house.reporter.ended(exchange, story, failure, nowMs)
 }
 
 async function tell(exchange: Exchange, house: ProxyDependencies, story: Story): Promise<void> {

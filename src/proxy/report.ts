@@ -1,8 +1,9 @@
 import type { AuditLog, CallRecord, IntentRecord } from '../audit/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { Ticket } from '../limits/index.ts'
-import type { Log } from '../log/index.ts'
+import type { Log, LogFields } from '../log/index.ts'
 import type { Model } from '../model/index.ts'
+import { Turn } from '../turn/index.ts'
 import type { Estimate, Usage, UsageTap } from '../usage/index.ts'
 import type { Retry } from './call.ts'
 import type { Traffic } from './conversation.ts'
@@ -56,15 +57,57 @@ export function intentOf(exchange: Exchange, { beganMs, caller, model }: Story, 
   return { time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, source: exchange.source, operation: operation.name, model: model?.id }
 }
 
-/** Tells all witnesses how a call has ended. */
-export function report(exchange: Exchange, { log, audit, observe }: Witnesses, story: Story, failure: unknown, nowMs: number): void {
+/** What the witnesses are told of a call. */
+interface Telling {
+  readonly call: CallRecord
+  readonly line: LogFields
+}
+
+/** Tells all witnesses how calls have ended: at the end of the turn in which they did, one witness after the other. */
+export class Reporter {
+  readonly #witnesses: Witnesses
+  readonly #ended: Turn<() => Telling>
+
+  /** @param soon - Runs something at the end of this turn of the event loop: `setImmediate`. */
+  constructor(witnesses: Witnesses, soon: (run: () => void) => unknown) {
+    this.#witnesses = witnesses
+    this.#ended = new Turn(soon, (ended) => this.#tell(ended.map((telling) => telling())))
+  }
+
+  /** A call whose story has ended. */
+  ended(exchange: Exchange, story: Story, failure: unknown, nowMs: number): void {
+    this.#ended.add(() => tellingOf(exchange, story, failure, nowMs))
+  }
+
+  /** A request that was refused before its story began. */
+  unheard({ id, source, method, detail }: Unheard, code: ProblemCode): void {
+    const nowMs = this.#witnesses.nowMs()
+    const { status, culprit } = PROBLEMS[code]
+    const seen = { request_id: id, source, method, status, failed: culprit, error: code }
+    this.#ended.add(() => ({ call: { time: new Date(nowMs).toISOString(), ...seen, bytes_in: 0, bytes_out: 0, duration_ms: 0 }, line: { ...seen, detail } }))
+  }
+
+  /** A TLS handshake that failed for a reason of the client's. */
+  handshakeFailed(source: string, detail: string): void {
+    this.#witnesses.log.info('handshake', { source, failed: 'client', detail })
+  }
+
+  #tell(all: readonly Telling[]): void {
+    const { log, audit, observe } = this.#witnesses
+    for (const { call } of all) observe(call)
+    // A call that was refused because it could not be written down would only crowd out those that can be.
+    for (const { call } of all) if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
+    audit?.flush()
+    for (const { call, line } of all) log[call.error === 'INTERNAL' ? 'error' : 'info']('request', line)
+  }
+}
+
+function tellingOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): Telling {
   const call = recordOf(exchange, story, failure, nowMs)
-  observe(call)
-  // A call that was refused because it could not be written down would only crowd out those that can be.
-  if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
-  const line = { ...call, time: undefined, groups: undefined, model: undefined, subject: call.model, detail: detailOf(failure), events_in: story.traffic?.eventsIn, events_out: story.traffic?.eventsOut }
-  if (call.error === 'INTERNAL') log.error('request', { ...line, stack: failure instanceof Error ? failure.stack : String(failure) })
-  else log.info('request', line)
+  const { eventsIn, eventsOut } = story.traffic ?? {}
+  const line = { ...call, time: undefined, groups: undefined, model: undefined, subject: call.model, detail: detailOf(failure), events_in: eventsIn, events_out: eventsOut }
+  if (call.error !== 'INTERNAL') return { call, line }
+  return { call, line: { ...line, stack: failure instanceof Error ? failure.stack : String(failure) } }
 }
 
 function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallRecord {
@@ -92,16 +135,6 @@ export interface Unheard {
   readonly method?: string | undefined
   /** For the log only. */
   readonly detail?: string | undefined
-}
-
-/** Tells all witnesses of such a request. */
-export function reportUnheard({ id, source, method, detail }: Unheard, code: ProblemCode, { log, audit, observe, nowMs }: Witnesses): void {
-  const { status, culprit } = PROBLEMS[code]
-  const seen = { request_id: id, source, method, status, failed: culprit, error: code }
-  const call: CallRecord = { time: new Date(nowMs()).toISOString(), ...seen, bytes_in: 0, bytes_out: 0, duration_ms: 0 }
-  observe(call)
-  audit?.end(call)
-  log.info('request', { ...seen, detail })
 }
 
 /** What the client is not told. */

@@ -5,7 +5,7 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { type AddressInfo, Server as NetServer, type Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { type Network, sourceOf } from '../http/index.ts'
-import type { Exchange, Witnesses } from '../proxy/index.ts'
+import type { Exchange, Reporter } from '../proxy/index.ts'
 import { type Certificate, contextOf } from './certificate.ts'
 import { Http1Exchange } from './h1.ts'
 import { Http2Exchange, STREAM_WINDOW_BYTES } from './h2.ts'
@@ -51,7 +51,7 @@ const LAST_WORDS_MS = 500
 export class Door {
   readonly #options: DoorOptions
   readonly #terms: Terms
-  readonly #witnesses: Witnesses
+  readonly #reporter: Reporter
   readonly #h1: Server
   readonly #h2: Http2Server
   /** The listener by which the http(s) server takes connections. */
@@ -64,9 +64,9 @@ export class Door {
   #closing = false
   #cutting = false
 
-  constructor(options: DoorOptions, witnesses: Witnesses, handler: Handler) {
+  constructor(options: DoorOptions, reporter: Reporter, handler: Handler) {
     this.#options = options
-    this.#witnesses = witnesses
+    this.#reporter = reporter
     this.#terms = { trustedProxies: options.trustedProxies, takeMs: options.idleMs, pingMs: options.pingMs, lastAnswer: () => this.#draining, cutting: () => this.#cutting }
     this.#h1 = this.#createH1(handler)
     this.#h2 = this.#createH2(handler)
@@ -138,7 +138,7 @@ export class Door {
       rejectNonStandardBodyWrites: true, noDelay: true, keepAlive: true, keepAliveInitialDelay: 30_000, highWaterMark: 65_536,
       shouldUpgradeCallback: shouldUpgrade,
     }
-    const witnesses = this.#witnesses
+    const reporter = this.#reporter
     const server = tls === undefined
       ? createServer(options)
       : createTlsServer({
@@ -150,13 +150,13 @@ export class Door {
     server.maxConnections = maxConnections
     const exchange = (request: IncomingMessage, response: ServerResponse, awaitsContinue = false) =>
       new Http1Exchange(request, response, randomUUID(), awaitsContinue, this.#terms)
-    server.on('request', (request, response) => inTurn(response, witnesses, () => handler(exchange(request, response))))
-    server.on('checkContinue', (request, response) => inTurn(response, witnesses, () => handler(exchange(request, response, true))))
-    server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN', witnesses))
-    server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, witnesses))
-    server.on('upgrade', (request, _socket, head) => upgrade(request, head, this.#terms, witnesses, handler, this.#serveH1))
+    server.on('request', (request, response) => inTurn(response, reporter, () => handler(exchange(request, response))))
+    server.on('checkContinue', (request, response) => inTurn(response, reporter, () => handler(exchange(request, response, true))))
+    server.on('checkExpectation', (request, response) => refuse(exchange(request, response), 'EXPECTATION_UNKNOWN', reporter))
+    server.on('clientError', (error, socket) => refuseBroken(error, socket as Socket, reporter))
+    server.on('upgrade', (request, _socket, head) => upgrade(request, head, this.#terms, reporter, handler, this.#serveH1))
     server.on('connect', ({ method, rawHeaders }, socket: Socket) => {
-      refuseConnection(socket, 'UNKNOWN_METHOD', witnesses, { method: method!, source: sourceOf(socket.remoteAddress ?? '', rawHeaders, this.#terms.trustedProxies) })
+      refuseConnection(socket, 'UNKNOWN_METHOD', reporter, { method: method!, source: sourceOf(socket.remoteAddress ?? '', rawHeaders, this.#terms.trustedProxies) })
     })
     return server
   }
@@ -170,7 +170,7 @@ export class Door {
     server.on('stream', (stream, headers, flags, rawHeaders) => {
       const exchange = new Http2Exchange(stream as ServerHttp2Stream, headers, flags, rawHeaders, randomUUID(), this.#terms)
       // The setting is advice, and what comes before its acknowledgement is not measured by it.
-      if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS', this.#witnesses)
+      if (listBytes(rawHeaders) > maxHeaderBytes) refuse(exchange, 'HTTP_TOO_MANY_HEADERS', this.#reporter)
       else handler(exchange)
     })
     return server
@@ -183,7 +183,7 @@ export class Door {
     const source = addressOf(socket)
     this.#h2.once('session', (session) => {
       session.on('error', ({ code, message }: Error & { code?: string }) => {
-        if (code === 'ERR_HTTP2_ERROR') reportBroken(source, message, this.#witnesses)
+        if (code === 'ERR_HTTP2_ERROR') reportBroken(source, message, this.#reporter)
       })
       this.#sessions.set(socket, session)
       socket.once('close', () => this.#sessions.delete(socket))
@@ -227,14 +227,14 @@ function listBytes(rawHeaders: readonly string[]): number {
  * Of the requests that come in one go on a connection only the first is at work: the others wait until it is answered.
  * A connection costs no more than one call that way, and what its client leaves behind has not begun.
  */
-function inTurn(response: ServerResponse, witnesses: Witnesses, serve: () => void): void {
+function inTurn(response: ServerResponse, reporter: Reporter, serve: () => void): void {
   if (response.socket !== null) return serve()
   const { socket } = response.req
   const waiting = (WAITING.get(socket) ?? 0) + 1
   // A few bytes each of the client's, some thousand of ours.
   if (waiting > MAX_WAITING) {
     // Those that came in the same go with it are still handed out.
-    if (!socket.destroyed) reportBroken(addressOf(socket), 'too many requests wait on one connection', witnesses)
+    if (!socket.destroyed) reportBroken(addressOf(socket), 'too many requests wait on one connection', reporter)
     return void socket.destroy()
   }
   WAITING.set(socket, waiting)

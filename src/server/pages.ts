@@ -1,5 +1,5 @@
 import { HttpError, type RequestFields, requestFields } from '../http/index.ts'
-import { type Exchange, openApi, type ProblemCode, type Witnesses } from '../proxy/index.ts'
+import { type Exchange, openApi, type ProblemCode, type Reporter } from '../proxy/index.ts'
 import { refuse } from './refusal.ts'
 import { setupText } from './snippets.ts'
 
@@ -8,7 +8,7 @@ export type ReadinessChecks = ReadonlyMap<string, () => boolean>
 
 /** What the pages tell of. */
 export interface PageSources {
-  readonly witnesses: Witnesses
+  readonly reporter: Reporter
   readonly checks: ReadinessChecks
   readonly tls: boolean
   readonly basePath: string
@@ -39,16 +39,16 @@ export interface LoginFacts {
 export function servePage(exchange: Exchange, path: string, sources: PageSources): boolean {
   const page = PAGES.get(path)
   if (page === undefined) return false
-  const fields = requestOf(exchange, ['GET', 'HEAD'], sources.witnesses)
+  const fields = requestOf(exchange, ['GET', 'HEAD'], sources.reporter)
   if (fields !== undefined) send(exchange, page(sources, fields))
   return true
 }
 
 /** The header of a request for a page; `undefined` where it has been refused. */
-export function requestOf(exchange: Exchange, methods: readonly string[], witnesses: Witnesses): RequestFields | undefined {
+export function requestOf(exchange: Exchange, methods: readonly string[], reporter: Reporter): RequestFields | undefined {
   const fields = fieldsOf(exchange, methods)
   if (typeof fields !== 'string') return fields
-  refuse(exchange, fields, witnesses, fields === 'UNKNOWN_METHOD' ? methods.join(', ') : undefined)
+  refuse(exchange, fields, reporter, fields === 'UNKNOWN_METHOD' ? methods.join(', ') : undefined)
   return undefined
 }
 

@@ -3,13 +3,13 @@ import type { ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { TLSSocket } from 'node:tls'
 import { sourceOf } from '../http/index.ts'
-import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS, reportUnheard, type Witnesses } from '../proxy/index.ts'
+import { type Exchange, problemAnswer, type ProblemCode, PROBLEMS, type Reporter } from '../proxy/index.ts'
 
-/** Answers a request that the proxy never gets to see, and tells the witnesses. */
-export function refuse(exchange: Exchange, code: ProblemCode, witnesses: Witnesses, allow?: string): void {
+/** Answers a request that the proxy never gets to see, and tells of it. */
+export function refuse(exchange: Exchange, code: ProblemCode, reporter: Reporter, allow?: string): void {
   const { fields, body } = problemAnswer(PROBLEMS[code], exchange.id, { allow })
   exchange.answer(PROBLEMS[code].status, fields, body)
-  reportUnheard({ id: exchange.id, source: exchange.source, method: exchange.method }, code, witnesses)
+  reporter.unheard({ id: exchange.id, source: exchange.source, method: exchange.method }, code)
 }
 
 const BROKEN: ReadonlyMap<string, ProblemCode> = new Map<string, ProblemCode>([
@@ -18,23 +18,23 @@ const BROKEN: ReadonlyMap<string, ProblemCode> = new Map<string, ProblemCode>([
 ])
 
 /** What node:http itself cannot or will not read. The connection ends; nothing of what was sent is repeated. */
-export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket, witnesses: Witnesses): void {
+export function refuseBroken(error: Error & { readonly code?: string }, socket: Socket, reporter: Reporter): void {
   const { code = '' } = error
-  if (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuseConnection(socket, BROKEN.get(code) ?? 'UNREADABLE', witnesses, { detail: code })
+  if (code.startsWith('HPE_') || code === 'ERR_HTTP_REQUEST_TIMEOUT') return refuseConnection(socket, BROKEN.get(code) ?? 'UNREADABLE', reporter, { detail: code })
   // A connection that broke, or a handshake that did: there is no way to say anything.
   const { authorizationError, _parent = socket } = socket as TLSSocket & { readonly _parent?: Socket }
   const detail = code.startsWith('ERR_SSL_') ? code : authorizationError
-  if (detail) witnesses.log.info('handshake', { source: addressOf(_parent), failed: 'client', detail: String(detail) })
+  if (detail) reporter.handshakeFailed(addressOf(_parent), String(detail))
   socket.destroy()
 }
 
-/** Writes a refusal where there is no request to answer, and ends the connection: the witnesses are told once for each. */
-export function refuseConnection(socket: Socket, code: ProblemCode, witnesses: Witnesses, more: { readonly method?: string; readonly source?: string; readonly detail?: string }): void {
+/** Writes a refusal where there is no request to answer, and ends the connection: it is told of once. */
+export function refuseConnection(socket: Socket, code: ProblemCode, reporter: Reporter, more: { readonly method?: string; readonly source?: string; readonly detail?: string }): void {
   // What comes after a refusal, while its answer leaves, is no news.
   if (!socket.writable) return void socket.destroy()
   const id = randomUUID()
   // What breaks may be the body of a request that is under way: its own line tells of it.
-  if (current(socket)?.req.complete !== false) reportUnheard({ id, source: addressOf(socket), ...more }, code, witnesses)
+  if (current(socket)?.req.complete !== false) reporter.unheard({ id, source: addressOf(socket), ...more }, code)
   // Within an answer that has begun, the bytes of another one would be read as its body.
   if (current(socket)?.headersSent === true) return void socket.destroy()
   const { fields, body } = problemAnswer(PROBLEMS[code], id)
@@ -51,8 +51,8 @@ export function answerAndEnd(socket: Socket, status: number, fields: readonly st
 }
 
 /** Tells of a connection that ends without an answer: there is no request that one could belong to. */
-export function reportBroken(source: string, detail: string, witnesses: Witnesses): void {
-  reportUnheard({ id: randomUUID(), source, detail }, 'UNREADABLE', witnesses)
+export function reportBroken(source: string, detail: string, reporter: Reporter): void {
+  reporter.unheard({ id: randomUUID(), source, detail }, 'UNREADABLE')
 }
 
 /** The other end of a connection. */

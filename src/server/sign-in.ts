@@ -1,8 +1,9 @@
 import { type Authenticator, type Caller, IdentityError } from '../identity/index.ts'
 import { JwtError } from '../jwt/index.ts'
 import { type Limits, LimitsError } from '../limits/index.ts'
+import type { Log } from '../log/index.ts'
 import type { Policy } from '../policy/index.ts'
-import type { Exchange, Witnesses } from '../proxy/index.ts'
+import type { Exchange, Reporter } from '../proxy/index.ts'
 import type { Secret } from '../secret/index.ts'
 import { type SsoClient, SsoError, type SsoErrorCode, type Transaction } from '../sso/index.ts'
 import { SealedCookies } from './cookies.ts'
@@ -22,7 +23,10 @@ export interface SignInOptions {
   readonly exampleModel: string | undefined
 }
 
-export interface SignInSources extends Witnesses {
+export interface SignInSources {
+  readonly log: Log
+  readonly nowMs: () => number
+  readonly reporter: Reporter
   readonly client: SsoClient
   readonly authenticator: Authenticator
   readonly revoked: (caller: Caller) => boolean
@@ -99,10 +103,10 @@ export class SignIn {
   serve(exchange: Exchange, path: string): boolean {
     const route = this.#routes.get(path)
     if (route === undefined) return false
-    const fields = requestOf(exchange, route.methods, this.#sources)
+    const fields = requestOf(exchange, route.methods, this.#sources.reporter)
     // A form of another site can end nothing here.
     const foreign = exchange.method === 'POST' && (fields?.get('sec-fetch-site') ?? 'same-origin') !== 'same-origin'
-    if (foreign) refuse(exchange, 'UNKNOWN_OPERATION', this.#sources)
+    if (foreign) refuse(exchange, 'UNKNOWN_OPERATION', this.#sources.reporter)
     else if (fields !== undefined) void this.#answer(exchange, route, fields.get('cookie'))
     return true
   }

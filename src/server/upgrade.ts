@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'node:net'
 import { sourceOf } from '../http/index.ts'
-import type { Exchange, Witnesses } from '../proxy/index.ts'
+import type { Exchange, Reporter } from '../proxy/index.ts'
 import { type HandshakeErrorCode, type Opening, readOpening, WebSocketError } from '../websocket/index.ts'
 import { addressOf, isAtWork, refuseConnection, reportBroken } from './refusal.ts'
 import type { Terms } from './terms.ts'
@@ -17,13 +17,13 @@ export const shouldUpgrade = ({ headers }: IncomingMessage): boolean => headers.
  * @param head - What came behind the head of the request.
  * @param serveH1 - Serves a connection from its first byte on.
  */
-export function upgrade(request: IncomingMessage, head: Buffer, terms: Terms, witnesses: Witnesses, handler: (exchange: Exchange) => void, serveH1: (socket: Socket) => void): void {
+export function upgrade(request: IncomingMessage, head: Buffer, terms: Terms, reporter: Reporter, handler: (exchange: Exchange) => void, serveH1: (socket: Socket) => void): void {
   // Not what the event gives: since Node 25 that is another stream where a body follows, which cannot be refused as a socket is.
   const { socket } = request
   socket.on('error', () => undefined)
   // The request before has not been answered: nobody who means well asks so early.
   if (isAtWork(socket)) {
-    reportBroken(addressOf(socket), 'an upgrade behind a request that is not answered', witnesses)
+    reportBroken(addressOf(socket), 'an upgrade behind a request that is not answered', reporter)
     return void socket.destroy()
   }
   // Node before 24.9 does not ask: then the request begins anew, as if the offer had not been made.
@@ -33,7 +33,7 @@ export function upgrade(request: IncomingMessage, head: Buffer, terms: Terms, wi
   }
   const opening = openingOf(request)
   if (typeof opening === 'string') {
-    return refuseConnection(socket, opening, witnesses, { method: request.method!, source: sourceOf(socket.remoteAddress ?? '', request.rawHeaders, terms.trustedProxies) })
+    return refuseConnection(socket, opening, reporter, { method: request.method!, source: sourceOf(socket.remoteAddress ?? '', request.rawHeaders, terms.trustedProxies) })
   }
   handler(new WebSocketExchange(request, socket, head, opening, randomUUID(), terms))
 }

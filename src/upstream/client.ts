@@ -1,6 +1,7 @@
 import { type ClientRequest, type IncomingMessage, request as httpRequest } from 'node:http'
 import type { Socket } from 'node:net'
 import { createSecureContext, rootCertificates } from 'node:tls'
+import { Turn } from '../turn/index.ts'
 import { privateLookup, type Resolve } from './addresses.ts'
 import { connect, type Protocol, type Road } from './connect.ts'
 import type { Endpoint } from './endpoint.ts'
@@ -64,6 +65,7 @@ export class UpstreamClient {
   readonly #options: ClientOptions
   readonly #road: Road
   readonly #lanes = new Map<Endpoint, Lane>()
+  readonly #answered = new Turn<() => void>(setImmediate, (all) => { for (const pass of all) pass() })
 
   constructor(options: ClientOptions) {
     this.#options = options
@@ -87,7 +89,7 @@ export class UpstreamClient {
       headers: wire.fields as string[], setHost: false, insecureHTTPParser: false, maxHeaderSize: 65_536,
       ...(fresh && { fresh }),
     })
-    const { answer, giveUp, refresh } = awaitAnswer(request, this.#options)
+    const { answer, giveUp, refresh } = awaitAnswer(request, this.#options, (pass) => this.#answered.add(pass))
     if (wire.source === undefined) writeBody(request, wire.chunks)
     else wire.source.pour(sinkOf(request, giveUp, refresh))
     let bytesBefore = 0
@@ -121,7 +123,7 @@ interface Awaited {
   readonly refresh: () => void
 }
 
-function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions): Awaited {
+function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOptions, inTurn: (pass: () => void) => void): Awaited {
   const { promise: answer, resolve, reject } = deferred<IncomingMessage>()
   // As long as it is being connected, a request does not tell that it was destroyed. Once the answer has begun, its own
   // 'error' tells the story, and this is without effect.
@@ -142,7 +144,7 @@ function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOpti
     const status = message.statusCode!
     if (status < 200 || status > 599) return fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'a status that HTTP does not know'))
     watchIdle(message, idleMs)
-    resolve(message)
+    inTurn(() => resolve(message))
   })
   // Not asked for, so not followed.
   request.on('upgrade', (_message, socket: Socket) => {

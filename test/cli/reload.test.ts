@@ -52,10 +52,13 @@ test('SIGHUP takes another level of the log, not another format', async () => {
   const refused = async (path: string) => void await ask('HTTP/1.1', port, path)
   const shown = (path: string) => program.stdout.some((line) => line.includes('"msg":"request"') && line.includes(path))
   await refused('/model/first/invoke')
+  await program.line(/"subject":"first"/)
   write('level: warn, format: text')
   program.child.kill('SIGHUP')
   await program.line(/"msg":"an option waits for a restart","option":"logging.format"/)
   await refused('/model/second/invoke')
+  // Once this is answered, the turn in which the one before was told of is over.
+  await refused('/model/another/invoke')
   write('level: info')
   program.child.kill('SIGHUP')
   await program.line(/"msg":"reloaded"/)

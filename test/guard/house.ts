@@ -8,7 +8,7 @@ export type Tree = ReadonlyMap<string, string>
  * Node only the modules in its row. `types:` marks a module of which it takes types alone: they are gone when it runs.
  */
 export const HOUSE: readonly Readonly<Record<string, string>>[] = [
-  { json: 'buffer', secret: '', log: '', model: '', asker: 'crypto' },
+  { json: 'buffer', secret: '', log: '', model: '', turn: '', asker: 'crypto' },
   {
     jwt: 'buffer crypto', sigv4: 'crypto', eventstream: 'zlib', websocket: 'crypto', http: '',
     toml: '', yaml: '', resp: '', prometheus: '', partition: '',

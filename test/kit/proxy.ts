@@ -68,7 +68,8 @@ export async function startProxy(bedrock: Pick<FakeBedrock, 'url'>, more: Readon
     watch.look()
     watched(watch, () => running.reload(current))
   }
-  const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => waiting.push({ wanted, resolve }))
+  // Calls are told of at the end of the turn in which they end: the lines of those before are no answer.
+  const nextLine: TestProxy['nextLine'] = (wanted) => new Promise((resolve) => setImmediate(() => waiting.push({ wanted, resolve })))
   return { url: running.url, port: Number(port), log: lines, stop: running.stop, reload, nextLine, nextRequestLine: () => nextLine(({ msg }) => msg === 'request') }
 }
 

@@ -43,6 +43,7 @@ describe('what never becomes a request is one line in the log, and one in the au
       const [answer, ...more] = await house.send(bytes)
       assert.deepEqual(more, [])
       assert.equal(answer!.status, status)
+      await nextTurn()
       assert.deepEqual(requestLines(before).map(({ time: _, level, ...line }) => line), [
         JSON.parse(JSON.stringify({ msg: 'request', request_id: answer!.headers.get('x-amzn-requestid'), source, method, status, failed: 'client', error, detail })),
       ])
@@ -67,7 +68,7 @@ test('a second request that cannot be read ends the connection with a line of it
   const answers = responses(await line.closed)
   house.bedrock.script = (_seen, response) => void response.end('{}')
   assert.deepEqual(answers.map(({ status }) => status), [200])
-  while (requestLines(before).length < 2) await house.proxy.nextRequestLine()
+  while (requestLines(before).length < 2) await nextTurn()
   assert.deepEqual(requestLines(before).map(({ error, status }) => [error, status]), [['UNREADABLE', 400], ['CLIENT_GONE', 200]])
 })
 
