@@ -53,6 +53,19 @@ export class Splitter {
   }
 
   /**
+   * Passes over bytes that are whole messages, by their lengths alone: nothing of them is read or checked.
+   *
+   * @returns Whether they were. If not nothing has happened, and they are to be pushed.
+   */
+  skip(chunk: Uint8Array): boolean {
+    if (this.#fault !== undefined || this.#heldLength > 0 || this.#at < this.#chunk.length) return false
+    const bytes = asBuffer(chunk)
+    let [at, length] = [0, MIN_MESSAGE_LENGTH]
+    while (length >= MIN_MESSAGE_LENGTH && at + MIN_MESSAGE_LENGTH <= bytes.length) at += length = bytes.readUInt32BE(at)
+    return length >= MIN_MESSAGE_LENGTH && at === bytes.length
+  }
+
+  /**
    * Says that no more bytes will come.
    *
    * @throws EventStreamError - EVENTSTREAM_TRUNCATED inside a message, or the fault met before.

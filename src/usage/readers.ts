@@ -23,6 +23,8 @@ export class FrameReader implements Reader {
   }
 
   push(chunk: Buffer): void {
+    // As most come: nothing but whole frames, and none of interest.
+    if (!HINT.test(chunk.toString('latin1')) && this.#splitter.skip(chunk)) return
     for (const { bytes, payload } of this.#splitter.push(chunk)) {
       // Counts and their names are ASCII: the rest may look as it likes.
       const text = bytes.toString('latin1')

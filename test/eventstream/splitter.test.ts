@@ -219,3 +219,17 @@ test('a message CRC that fits does not save a message that is too long, or heade
   const bytes = mended(Buffer.concat([prelude(40, 25), Buffer.alloc(28)]))
   assert.equal(split([bytes]).code, 'EVENTSTREAM_LENGTH')
 })
+
+test('bytes that are whole messages can be passed over, at every cut of two of them; any others are left to push()', () => {
+  const both = Buffer.concat([ONE, TWO])
+  for (let cut = 0; cut <= both.length; cut++) {
+    const splitter = new Splitter()
+    const found: string[] = []
+    for (const chunk of [both.subarray(0, cut), both.subarray(cut)]) if (!splitter.skip(chunk)) found.push(...payloads(splitter, chunk))
+    assert.deepEqual(found, [0, ONE.length, both.length].includes(cut) ? [] : ['{"n":1}', '{"n":2}'], `cut at ${cut}`)
+    splitter.end()
+  }
+  const noise = Buffer.alloc(32, 'x')
+  noise.writeUInt32BE(12, 0)
+  assert.equal(new Splitter().skip(noise), false)
+})
