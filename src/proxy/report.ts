@@ -71,7 +71,7 @@ export class Reporter {
   /** @param soon - Runs something at the end of this turn of the event loop: `setImmediate`. */
   constructor(witnesses: Witnesses, soon: (run: () => void) => unknown) {
     this.#witnesses = witnesses
-    this.#ended = new Turn(soon, (ended) => this.#tell(ended.map((telling) => telling())))
+    this.#ended = new Turn(soon, (ended) => this.#tell(ended))
   }
 
   /** A call whose story has ended. */
@@ -92,13 +92,26 @@ export class Reporter {
     this.#witnesses.log.info('handshake', { source, failed: 'client', detail })
   }
 
-  #tell(all: readonly Telling[]): void {
+  #tell(ended: readonly (() => Telling)[]): void {
     const { log, audit, observe } = this.#witnesses
-    for (const { call } of all) observe(call)
+    const all: Telling[] = []
+    this.#each(ended, (telling) => all.push(telling()))
+    this.#each(all, ({ call }) => observe(call))
     // A call that was refused because it could not be written down would only crowd out those that can be.
-    for (const { call } of all) if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call)
+    this.#each(all, ({ call }) => { if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call) })
     audit?.flush()
-    for (const { call, line } of all) log[call.error === 'INTERNAL' ? 'error' : 'info']('request', line)
+    this.#each(all, ({ call, line }) => log[call.error === 'INTERNAL' ? 'error' : 'info']('request', line))
+  }
+
+  /** What is wrong with one must cost neither the others nor the process. */
+  #each<T>(all: readonly T[], tell: (one: T) => void): void {
+    for (const one of all) {
+      try {
+        tell(one)
+      } catch (error) {
+        this.#witnesses.log.error('a call is not told of', { error: 'INTERNAL', stack: error instanceof Error ? error.stack : String(error) })
+      }
+    }
   }
 }
 
