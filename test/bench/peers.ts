@@ -35,7 +35,7 @@ export const peers = new Map<string, Peer>([
   ['off', { what: 'the same, policy, limits, audit and metrics off', measures: ['requests', 'streams'], command: ours }],
   ['fastify', { what: 'Fastify + jose + aws4 + undici', measures: ['requests', 'streams'], command: ({ node }) => [...node, file('fastify.ts')] }],
   ['haproxy', { what: 'HAProxy, JWT verified, no SigV4', measures: ['requests', 'streams'], command: () => ['haproxy', '-db', '-f', file('haproxy.cfg')] }],
-  ['pipe', { what: 'node:http piping, nothing else', measures: ['streams'], command: bare('pipe') }],
+  ['pipe', { what: 'node:http piping, nothing else', measures: ['requests', 'streams'], command: bare('pipe') }],
   ['raw', { what: 'Node copying raw sockets', measures: ['streams'], command: bare('raw') }],
 ])
 
@@ -57,6 +57,7 @@ function environment({ folder, secret, upstreamPort, bare }: Setting, port: numb
 
 /** A peer in a process of its own on core 0. */
 export interface Running {
+  readonly name: string
   readonly child: ChildProcess
   readonly ended: Promise<unknown>
   readonly port: number
@@ -64,8 +65,8 @@ export interface Running {
 }
 
 export const hasTaskset = spawnSync('taskset', ['-c', '0', 'true']).status === 0
-let current: ChildProcess | undefined
-process.on('exit', () => current?.kill('SIGKILL'))
+const children = new Set<ChildProcess>()
+process.on('exit', () => { for (const child of children) child.kill('SIGKILL') })
 
 /** Starts a peer and waits for its first good answer to `request`. */
 export async function start(name: string, given: Setting, request: Buffer): Promise<Running> {
@@ -77,11 +78,12 @@ export async function start(name: string, given: Setting, request: Buffer): Prom
   const begun = performance.now()
   const child = spawn(program!, args, { cwd: ROOT, env: environment(setting, port, await freePort()), stdio: ['ignore', output, output] })
   const ended = new Promise((resolve) => child.on('error', resolve).on('exit', resolve))
-  current = child
+  children.add(child)
+  void ended.then(() => children.delete(child))
   let problem: string | undefined = 'did not start'
   while (performance.now() - begun < 10_000 && child.exitCode === null && child.pid) {
     problem = await hammer(port, request, 1, 1).then(() => undefined, (error: Error) => error.message)
-    if (problem === undefined) return { child, ended, port, startMs: performance.now() - begun }
+    if (problem === undefined) return { name, child, ended, port, startMs: performance.now() - begun }
     await setTimeout(2)
   }
   child.kill('SIGKILL')

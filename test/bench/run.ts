@@ -1,4 +1,4 @@
-// Every peer in a process of its own on core 0; the load (this process) and the stand-in for Bedrock on core 1.
+// Every peer in a process of its own on core 0, at work one at a time; the load (this process) and the stand-in for Bedrock on core 1.
 import { fork, spawnSync } from 'node:child_process'
 import { createHmac, randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -18,7 +18,7 @@ const { values: options } = parseArgs({
     binary: { type: 'string' },
     bare: { type: 'boolean', default: false },
     rounds: { type: 'string', default: '3' },
-    requests: { type: 'string', default: '10000' },
+    requests: { type: 'string', default: '16000' },
     // V8 goes on compiling for some 20,000 requests: before that its compiler is measured, not the peer.
     warm: { type: 'string', default: '24000' },
     connections: { type: 'string', default: '32' },
@@ -36,6 +36,7 @@ const connections = Number(options.connections)
 const chunks = Number(options.chunks)
 const memoryStreams = Number(options.streams)
 const chunkStreams = 50
+const BATCH = 800
 const perSecond = 200
 
 type Measure = 'request' | 'p50' | 'p99' | 'chunk' | 'reads' | 'memory' | 'start'
@@ -71,9 +72,10 @@ const stream = prepare('invoke-with-response-stream', token)
 console.log(`Node ${version}${strips === 'true' ? '' : ' through tsx'}, ${cpus().length} × ${cpus()[0]?.model}, load average ${loadavg()[0]?.toFixed(1)} before`)
 console.log(hasTaskset ? 'peer on core 0, load and stand-in on core 1' : 'no taskset here: nothing is pinned, and the figures are rougher')
 await hammer(upstreamPort, invoke, connections, requests / 2)
+const differences: number[] = []
 for (let round = 1; round <= Number(options.rounds); round++) {
-  for (const name of names.filter((name) => !failures.has(name))) {
-    await measure(name, round).catch((error: Error) => failures.set(name, error.message))
+  await measureRound(round)
+  for (const name of names) {
     const [request, chunk] = ['request', 'chunk'].map((measure) => figure(samples.findLast((one) => one.peer === name && one.measure === measure)?.value))
     console.log(`round ${round}  ${name.padEnd(8)}${failures.get(name) ?? `µs per request ${request}, per chunk ${chunk}`}`)
   }
@@ -81,35 +83,67 @@ for (let round = 1; round <= Number(options.rounds); round++) {
 report()
 process.exit()
 
-async function measure(name: string, round: number): Promise<void> {
-  const add = (measure: Measure, value: number, peer = name): unknown => samples.push({ peer, measure, value })
-  const measures = peers.get(name)!.measures
-  await using(name, async (peer) => {
-    add('start', peer.startMs)
-    if (measures.includes('requests')) await measureRequests(peer, add)
-    if (measures.includes('streams')) await measureChunks(peer, add)
-  })
-  if (round === 1 && measures.includes('streams')) await using(name, (peer) => measureMemory(peer, add))
-}
-
-type Add = (measure: Measure, value: number, peer?: string) => unknown
-
-async function measureRequests(peer: Running, add: Add): Promise<void> {
-  await hammer(peer.port, invoke, connections, warm)
-  const before = cpuMicros(peer)
-  await hammer(peer.port, invoke, connections, requests)
-  add('request', (cpuMicros(peer) - before) / requests)
-  // In turn, so that both meet the same noise; never at once, as they would queue for the stand-in.
-  const begun = performance.now()
-  const pace = (port: number, offsetMs: number): Promise<number[]> => paced(port, invoke, begun + offsetMs, perSecond, 500)
-  const [through, direct] = await Promise.all([pace(peer.port, 0), pace(upstreamPort, 500 / perSecond)])
-  for (const [measure, q] of [['p50', 0.5], ['p99', 0.99]] as const) {
-    add(measure, quantile(through, q) - quantile(direct, q))
-    add(measure, quantile(direct, q), 'direct')
+async function measureRound(round: number): Promise<void> {
+  const able = (measure: 'requests' | 'streams') => ({ name }: { readonly name: string }) => !failures.has(name) && peers.get(name)!.measures.includes(measure)
+  const running: Running[] = []
+  for (const name of names.filter((name) => !failures.has(name))) await start(name, setting, invoke).then((peer) => running.push(peer), (error: Error) => failures.set(name, error.message))
+  for (const { name, startMs } of running) add(name, 'start', startMs)
+  await measureRequests(running.filter(able('requests')))
+  for (const peer of running.filter(able('requests'))) await trying(peer, measureDelays)
+  for (const peer of running) {
+    if (able('streams')(peer)) await trying(peer, measureChunks)
+    // Its end closes all streams.
+    await end(peer)
+  }
+  if (round > 1) return
+  for (const { name } of running.filter(able('streams'))) {
+    const peer = await start(name, setting, invoke)
+    await trying(peer, measureMemory)
+    await end(peer)
   }
 }
 
-async function measureChunks(peer: Running, add: Add): Promise<void> {
+function add(peer: string, measure: Measure, value: number): void {
+  samples.push({ peer, measure, value })
+}
+
+async function trying(peer: Running, measure: (peer: Running) => Promise<void>): Promise<void> {
+  await measure(peer).catch((error: Error) => failures.set(peer.name, error.message))
+}
+
+async function end({ child, ended }: Running): Promise<void> {
+  child.kill('SIGKILL')
+  await ended
+}
+
+/** All in turn, a batch of some tenths of a second each, forwards and backwards: whatever else the machine does meets all of them. */
+async function measureRequests(running: readonly Running[]): Promise<void> {
+  const costs = new Map(running.map((peer): [Running, number[]] => [peer, []]))
+  for (const peer of running) await trying(peer, ({ port }) => hammer(port, invoke, connections, warm))
+  for (let batch = 0; batch < requests / BATCH; batch++) {
+    for (const [peer, values] of batch % 2 === 0 ? costs : [...costs].reverse()) {
+      const before = cpuMicros(peer)
+      await trying(peer, ({ port }) => hammer(port, invoke, connections, BATCH))
+      values.push((cpuMicros(peer) - before) / BATCH)
+    }
+  }
+  for (const [{ name }, values] of costs) add(name, 'request', quantile(values, 0.5))
+  const [on, off] = ['ours', 'off'].map((name) => [...costs].find(([peer]) => peer.name === name)?.[1])
+  if (on !== undefined && off !== undefined) differences.push(quantile(on.map((value, i) => value - off[i]!), 0.5))
+}
+
+async function measureDelays({ name, port }: Running): Promise<void> {
+  // In turn, so that both meet the same noise; never at once, as they would queue for the stand-in.
+  const begun = performance.now()
+  const pace = (port: number, offsetMs: number): Promise<number[]> => paced(port, invoke, begun + offsetMs, perSecond, 500)
+  const [through, direct] = await Promise.all([pace(port, 0), pace(upstreamPort, 500 / perSecond)])
+  for (const [measure, q] of [['p50', 0.5], ['p99', 0.99]] as const) {
+    add(name, measure, quantile(through, q) - quantile(direct, q))
+    add('direct', measure, quantile(direct, q))
+  }
+}
+
+async function measureChunks(peer: Running): Promise<void> {
   const open = await openStreams(peer.port, stream, chunkStreams)
   const now = () => ({ cpu: cpuMicros(peer), reads: open.reduce((sum, client) => sum + client.reads, 0) })
   const total = chunkStreams * chunks
@@ -121,35 +155,24 @@ async function measureChunks(peer: Running, add: Add): Promise<void> {
     await send(open, chunks, 1 + attempt * chunks)
     after = now()
   }
-  add('chunk', (after.cpu - before.cpu) / total)
-  add('reads', (after.reads - before.reads) / total)
+  add(peer.name, 'chunk', (after.cpu - before.cpu) / total)
+  add(peer.name, 'reads', (after.reads - before.reads) / total)
 }
 
 /** What a fresh process grows by with all streams open, four chunks sent on each. */
-async function measureMemory(peer: Running, add: Add): Promise<void> {
+async function measureMemory(peer: Running): Promise<void> {
   await hammer(peer.port, invoke, connections, 500)
   const before = rssKib(peer)
   const open = await openStreams(peer.port, stream, memoryStreams)
   await send(open, 3, 1)
   await setTimeout(500)
-  add('memory', (rssKib(peer) - before) / memoryStreams)
+  add(peer.name, 'memory', (rssKib(peer) - before) / memoryStreams)
 }
 
 /** Has the stand-in send `each` frames on every open stream, and waits for them; `had` came before on each. */
 async function send(open: readonly Client[], each: number, had: number): Promise<void> {
   standin.send(each)
   await received(open, open.length * (had + each))
-}
-
-/** A process for this alone; its end closes all streams. */
-async function using(name: string, work: (peer: Running) => Promise<void>): Promise<void> {
-  const peer = await start(name, setting, invoke)
-  try {
-    await work(peer)
-  } finally {
-    peer.child.kill('SIGKILL')
-    await peer.ended
-  }
 }
 
 function report(): void {
@@ -164,8 +187,9 @@ function report(): void {
   console.log(`\nmedians of ${options.rounds} rounds; ${connections} connections; ${options['per-tick']} chunks a ms over ${chunkStreams} streams; memory with ${memoryStreams}`)
   console.log(`delays at ${perSecond}/s over going direct (p50 ${figure(median('direct', 'p50'), 2)}, p99 ${figure(median('direct', 'p99'), 2)} ms)\n`)
   for (const row of table) console.log(row.map((text, i) => (i ? text.padStart(widths[i]!) : text.padEnd(widths[0]!))).join('  '))
-  const more = (measure: Measure): string => figure(median('ours', measure) - median('off', measure))
-  if (names.includes('ours') && names.includes('off')) console.log(`\neverything on costs ${more('request')} µs per request and ${more('chunk')} µs per chunk more than everything off`)
+  if (differences.length === 0) return
+  console.log(`\neverything on costs ${figure(quantile(differences, 0.5))} µs per request more than everything off (the rounds: ${differences.map((one) => figure(one)).join(', ')}); to look for counts in a chunk:`)
+  console.log(spawnSync(node[0]!, [...node.slice(1), join(import.meta.dirname, '..', 'usage', 'cost.ts')], { encoding: 'utf8' }).stdout)
 }
 
 function mint(): string {
