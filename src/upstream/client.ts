@@ -151,7 +151,7 @@ function awaitAnswer(request: ClientRequest, { firstByteMs, idleMs }: ClientOpti
     socket.destroy()
     fail(new UpstreamError('UPSTREAM_BAD_ANSWER', 'switching protocols was not asked for'))
   })
-  request.on('error', (error) => fail(named(error)))
+  request.on('error', (error) => { if (!isAnswered) fail(named(error)) })
   return {
     answer,
     giveUp: () => fail(new UpstreamError('UPSTREAM_RESET', 'the request was given up')),
