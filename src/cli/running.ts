@@ -90,12 +90,11 @@ function handlerOf(setup: Setup, house: ProxyDependencies, checks: ReadinessChec
   const { base_path: base, example_model: exampleModel } = setup.config.server
   const pages = { reporter: house.reporter, checks, tls: setup.tls !== undefined, basePath: base, exampleModel, login: loginFacts(setup.config) }
   const signIn = openSignIn(setup, { ...house, log })
-  const serve = (exchange: Exchange) => {
+  const calls = new Turn<Exchange>(setImmediate, (all) => { for (const exchange of all) void handle(exchange, house) })
+  return (exchange) => {
     const path = belowBase(pathOf(exchange), base)
-    if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) void handle(exchange, house)
+    if (path === undefined || !(signIn?.serve(exchange, path) === true || servePage(exchange, path, pages))) calls.add(exchange)
   }
-  const turn = new Turn<Exchange>(setImmediate, (all) => { for (const exchange of all) serve(exchange) })
-  return (exchange) => turn.add(exchange)
 }
 
 function reload({ setup, door, house, aws, revocations }: Parts, { issuers, tls, ...next }: Setup): readonly string[] {

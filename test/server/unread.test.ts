@@ -58,6 +58,13 @@ describe('what never becomes a request is one line in the log, and one in the au
   })
 })
 
+test('a page is answered before what stands behind its request in the same bytes', WAIT, async () => {
+  for (const more of ['noise\r\n\r\n', 'CONNECT evil.example:443 HTTP/1.1\r\nHost: evil.example:443\r\n\r\n']) {
+    const [answer] = await house.send(`GET /health/live HTTP/1.1\r\nHost: a\r\n\r\n${more}`)
+    assert.equal(answer!.status, 200)
+  }
+})
+
 test('a second request that cannot be read ends the connection with a line of its own, and no answer of its own', WAIT, async () => {
   const before = log.length
   house.bedrock.script = (_seen, response) => void response.writeHead(200, { 'Content-Type': 'application/vnd.amazon.eventstream' }).write('x')
