@@ -190,6 +190,8 @@ test('HUP after a rename: the log goes on in a new file, and its chain with it',
   await invoke(port)
   renameSync(path, `${path}.1`)
   await invoke(port)
+  // Once this is answered, the turn in which the call was written down is over.
+  await ask('HTTP/1.1', port, '/health/live', { method: 'GET' })
   // A configuration that cannot be read any more changes nothing of that.
   writeFileSync(config, 'nonsense: true\n')
   program.child.kill('SIGHUP')
