@@ -128,7 +128,7 @@ export class AuditLog {
 
   #add(event: Event, fields: object): void {
     if (this.#full) return void this.#lost++
-    if (this.#file.queued === 0) setImmediate(this.#flush)
+    if (this.#file.queued === 0) setImmediate(() => this.flush())
     this.#noteLoss()
     this.#file.add(event, fields)
   }
