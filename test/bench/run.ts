@@ -122,11 +122,13 @@ async function measureRequests(running: readonly Running[]): Promise<void> {
   for (const peer of running) await trying(peer, ({ port }) => hammer(port, invoke, connections, warm))
   for (let batch = 0; batch < requests / BATCH; batch++) {
     for (const [peer, values] of batch % 2 === 0 ? costs : [...costs].reverse()) {
+      if (failures.has(peer.name)) continue
       const before = cpuMicros(peer)
       await trying(peer, ({ port }) => hammer(port, invoke, connections, BATCH))
       values.push((cpuMicros(peer) - before) / BATCH)
     }
   }
+  for (const [peer] of costs) if (failures.has(peer.name)) costs.delete(peer)
   for (const [{ name }, values] of costs) add(name, 'request', quantile(values, 0.5))
   const [on, off] = ['ours', 'off'].map((name) => [...costs].find(([peer]) => peer.name === name)?.[1])
   if (on !== undefined && off !== undefined) differences.push(quantile(on.map((value, i) => value - off[i]!), 0.5))
@@ -187,7 +189,7 @@ function report(): void {
   console.log(`\nmedians of ${options.rounds} rounds; ${connections} connections; ${options['per-tick']} chunks a ms over ${chunkStreams} streams; memory with ${memoryStreams}`)
   console.log(`delays at ${perSecond}/s over going direct (p50 ${figure(median('direct', 'p50'), 2)}, p99 ${figure(median('direct', 'p99'), 2)} ms)\n`)
   for (const row of table) console.log(row.map((text, i) => (i ? text.padStart(widths[i]!) : text.padEnd(widths[0]!))).join('  '))
-  if (differences.length === 0) return
+  if (options.bare || differences.length === 0) return
   console.log(`\neverything on costs ${figure(quantile(differences, 0.5))} µs per request more than everything off (the rounds: ${differences.map((one) => figure(one)).join(', ')}); to look for counts in a chunk:`)
   console.log(spawnSync(node[0]!, [...node.slice(1), join(import.meta.dirname, '..', 'usage', 'cost.ts')], { encoding: 'utf8' }).stdout)
 }
