@@ -1,5 +1,4 @@
 import { createHmac, hash, type KeyObject } from 'node:crypto'
-import { bounded } from './record.ts'
 
 /** The end of a chain: all that is needed to go on with it, or to see that its tail is cut. */
 export interface Head {
@@ -29,11 +28,6 @@ export function digest(text: string | Buffer, key: KeyObject | undefined): strin
   return key === undefined ? hash('sha256', text, 'hex') : createHmac('sha256', key).update(text).digest('hex')
 }
 
-/** What a line says, without what makes it a link of the chain. */
-export function bodyOf(event: Event, fields: object): string {
-  return `"event":"${event}",${oneLine(JSON.stringify(bounded(fields)).slice(1, -1))}`
-}
-
 /**
  * The line that follows `before`, its line end included: a JSON object that begins with its number and the hash of the line
  * before, and ends with its own hash, which is that of all the bytes before `,"hash":`. The first line of a file says so.
@@ -46,11 +40,6 @@ export function nextLine(before: Head, body: string, opens: boolean, key: KeyObj
 }
 
 const OPENS = '"opens":true,'
-
-// JSON escapes what ends a line in a file; these end lines, or steer terminals, for some who read it.
-function oneLine(json: string): string {
-  return json.replace(/[\x7f-\x9f\u2028\u2029]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
-}
 
 const START = /^\{"seq":([1-9]\d{0,15}),"prev":"([0-9a-f]{64})",("opens":true,)?"event":"([a-z]+)",/
 const END = /^,"hash":"([0-9a-f]{64})"\}$/

@@ -1,6 +1,7 @@
 import type { KeyObject } from 'node:crypto'
-import { bodyOf, digest, type Event, type Head, nextLine, readLine } from './chain.ts'
+import { digest, type Event, type Head, nextLine, readLine } from './chain.ts'
 import { Lock, LockedError } from '../lock/index.ts'
+import { membersOf } from '../log/index.ts'
 import { AuditError } from './error.ts'
 import { type Disk, LogFile } from './file.ts'
 
@@ -47,7 +48,7 @@ export class ChainedFile {
       this.tornBytes = torn.length
       if (torn.length === 0) return
       this.#rest = Buffer.from('\n')
-      if (whole === undefined) this.add('torn', { bytes: torn.length, sha256: digest(torn, undefined) })
+      if (whole === undefined) this.add('torn', membersOf({ bytes: torn.length, sha256: digest(torn, undefined) }))
     } catch (error) {
       this.#lock.release()
       throw error
@@ -74,9 +75,13 @@ export class ChainedFile {
     return this.#file.gone
   }
 
-  /** Has a line written with the next `write()`. */
-  add(event: Event, fields: object): void {
-    const body = bodyOf(event, fields)
+  /**
+   * Has a line written with the next `write()`.
+   *
+   * @param members - What it says, as `membersOf` puts it.
+   */
+  add(event: Event, members: string): void {
+    const body = `"event":"${event}",${members}`
     this.#queue.push(body)
     this.#queued += body.length
   }

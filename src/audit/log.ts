@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import type { Log } from '../log/index.ts'
+import { type Log, membersOf } from '../log/index.ts'
 import { type Event, type Head, ORIGIN } from './chain.ts'
 import { ChainedFile } from './chained.ts'
 import { AuditError } from './error.ts'
@@ -90,15 +90,15 @@ export class AuditLog {
    */
   begin(intent: () => IntentRecord): boolean | Promise<boolean> {
     if (!this.#options.intent || !this.writable()) return this.writable()
-    this.#add('intent', intent())
+    this.#add('intent', membersOf(intent()))
     if (this.#options.fsync === 'every' && this.#trouble === undefined) return new Promise((resolve) => this.#waiting.push(() => resolve(this.writable())))
     this.#flush()
     return this.writable()
   }
 
   /** Writes down a call at its end: with others, at the end of this turn of the event loop or in `flush`. Never throws. */
-  end(call: CallRecord): void {
-    this.#add('call', call)
+  end({ time, groups, facts }: CallRecord): void {
+    this.#add('call', `"time":"${time}",${facts.text}${groups === undefined ? '' : `,${membersOf({ groups })}`}`)
   }
 
   /** Writes what waits for the end of this turn now. */
@@ -126,16 +126,16 @@ export class AuditLog {
     return this.#file.queued > MAX_QUEUED_CHARS
   }
 
-  #add(event: Event, fields: object): void {
+  #add(event: Event, members: string): void {
     if (this.#full) return void this.#lost++
     if (this.#file.queued === 0) setImmediate(() => this.flush())
     this.#noteLoss()
-    this.#file.add(event, fields)
+    this.#file.add(event, members)
   }
 
   #noteLoss(): void {
     if (this.#lost === 0) return
-    this.#file.add('lost', { lines: this.#lost })
+    this.#file.add('lost', membersOf({ lines: this.#lost }))
     this.#lostBefore += this.#lost
     this.#lost = 0
   }

@@ -1,14 +1,21 @@
-/**
- * What is written of every call at its end; the order of the fields is the order in the line.
- * Never a prompt, never a token: nothing here comes from a body but counts.
- */
+import type { Facts } from '../log/index.ts'
+
+/** What is written of every call at its end; the order of the fields is the order in the line. */
 export interface CallRecord {
   /** When it began, as ISO 8601 in UTC. */
   readonly time: string
+  readonly groups?: readonly string[] | undefined
+  readonly facts: Facts<CallFacts>
+}
+
+/**
+ * Of a call, what the log of the proxy says as well (a type, as no interface is `LogFields`).
+ * Never a prompt, never a token: nothing here comes from a body but counts.
+ */
+export type CallFacts = {
   readonly request_id: string
   readonly user?: string | undefined
   readonly issuer?: string | undefined
-  readonly groups?: readonly string[] | undefined
   /** Address of the peer. */
   readonly source: string
   readonly method?: string | undefined
@@ -47,24 +54,4 @@ export interface CallRecord {
 }
 
 /** What is written before a call goes up, so that not even a crash can hide it. */
-export type IntentRecord = Pick<CallRecord, 'time' | 'request_id' | 'user' | 'issuer' | 'source' | 'operation' | 'model'>
-
-// A stranger chooses names and ids; the longest that means anything is the ARN of a model.
-const MAX_TEXT = 1024
-const MAX_GROUP = 256
-const MAX_GROUPS = 64
-
-/** The record as it may stand in a line: no text longer than a line should bear. */
-export function bounded<R extends object>(record: R): R {
-  let short = record
-  for (const name in record) {
-    const value: unknown = record[name]
-    if (typeof value === 'string' && value.length > MAX_TEXT) short = { ...short, [name]: cut(value, MAX_TEXT) }
-    else if (Array.isArray(value) && (value.length > MAX_GROUPS || value.some((group) => String(group).length > MAX_GROUP))) {
-      short = { ...short, [name]: value.slice(0, MAX_GROUPS).map((group) => cut(String(group), MAX_GROUP)) }
-    }
-  }
-  return short
-}
-
-const cut = (text: string, max: number): string => (text.length > max ? `${text.slice(0, max)}…` : text)
+export type IntentRecord = Pick<CallRecord, 'time'> & Pick<CallFacts, 'request_id' | 'user' | 'issuer' | 'source' | 'operation' | 'model'>

@@ -1,7 +1,7 @@
-import type { CallRecord } from './record.ts'
+import type { CallFacts, CallRecord } from './record.ts'
 import { linesOf } from './lines.ts'
 
-type Call = Readonly<Partial<Record<keyof CallRecord, unknown>>>
+type Call = Readonly<Partial<Record<keyof (CallRecord & CallFacts), unknown>>>
 
 /** What calls can be summed by. A call of a user with several groups counts for each of them. */
 const KEYS = {

@@ -101,9 +101,8 @@ export class MemberScanner {
       const kind = KINDS[chunk[at]!]!
       if (kind === QUOTE) {
         this.#inString = true
-        return at + 1
-      }
-      if (kind === OPEN) this.#depth++
+        at = this.#string(chunk, at + 1) - 1
+      } else if (kind === OPEN) this.#depth++
       else if (kind === CLOSE) {
         if (--this.#depth === 1) return at + 1
       } else if (kind === FAULT) {

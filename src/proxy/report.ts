@@ -1,7 +1,7 @@
-import type { AuditLog, CallRecord, IntentRecord } from '../audit/index.ts'
+import type { AuditLog, CallFacts, CallRecord, IntentRecord } from '../audit/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { Ticket } from '../limits/index.ts'
-import type { Log, LogFields } from '../log/index.ts'
+import { Facts, type Log, type LogFields } from '../log/index.ts'
 import type { Model } from '../model/index.ts'
 import { Turn } from '../turn/index.ts'
 import type { Estimate, Usage, UsageTap } from '../usage/index.ts'
@@ -19,7 +19,7 @@ export interface Witnesses {
   /** Where calls are written down; without it they are not. */
   readonly audit: AuditLog | undefined
   /** Told of every call at its end. */
-  readonly observe: (call: CallRecord) => void
+  readonly observe: (call: CallFacts) => void
   readonly nowMs: () => number
 }
 
@@ -57,10 +57,9 @@ export function intentOf(exchange: Exchange, { beganMs, caller, model }: Story, 
   return { time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, source: exchange.source, operation: operation.name, model: model?.id }
 }
 
-/** What the witnesses are told of a call. */
-interface Telling {
-  readonly call: CallRecord
-  readonly line: LogFields
+/** What the witnesses are told of a call, and what besides goes into the log, which nobody else sees. */
+interface Telling extends CallRecord {
+  readonly more: LogFields | undefined
 }
 
 /** Tells all witnesses how calls have ended: at the end of the turn in which they did, one witness after the other. */
@@ -83,8 +82,8 @@ export class Reporter {
   unheard({ id, source, method, detail }: Unheard, code: ProblemCode): void {
     const nowMs = this.#witnesses.nowMs()
     const { status, culprit } = PROBLEMS[code]
-    const seen = { request_id: id, source, method, status, failed: culprit, error: code }
-    this.#ended.add(() => ({ call: { time: new Date(nowMs).toISOString(), ...seen, bytes_in: 0, bytes_out: 0, duration_ms: 0 }, line: { ...seen, detail } }))
+    const facts = new Facts({ request_id: id, source, method, status, failed: culprit, error: code, bytes_in: 0, bytes_out: 0, duration_ms: 0 })
+    this.#ended.add(() => ({ time: new Date(nowMs).toISOString(), facts, more: { detail } }))
   }
 
   /** A TLS handshake that failed for a reason of the client's. */
@@ -96,11 +95,11 @@ export class Reporter {
     const { log, audit, observe } = this.#witnesses
     const all: Telling[] = []
     this.#each(ended, (telling) => all.push(telling()))
-    this.#each(all, ({ call }) => observe(call))
+    this.#each(all, ({ facts }) => observe(facts.fields))
     // A call that was refused because it could not be written down would only crowd out those that can be.
-    this.#each(all, ({ call }) => { if (call.error !== 'AUDIT_UNAVAILABLE') audit?.end(call) })
+    this.#each(all, (call) => { if (call.facts.fields.error !== 'AUDIT_UNAVAILABLE') audit?.end(call) })
     audit?.flush()
-    this.#each(all, ({ call, line }) => log[call.error === 'INTERNAL' ? 'error' : 'info']('request', line))
+    this.#each(all, ({ facts, more }) => log[facts.fields.error === 'INTERNAL' ? 'error' : 'info']('request', more, facts))
   }
 
   /** What is wrong with one must cost neither the others nor the process. */
@@ -116,19 +115,19 @@ export class Reporter {
 }
 
 function tellingOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): Telling {
-  const call = recordOf(exchange, story, failure, nowMs)
-  const { eventsIn, eventsOut } = story.traffic ?? {}
-  const line = { ...call, time: undefined, groups: undefined, model: undefined, subject: call.model, detail: detailOf(failure), events_in: eventsIn, events_out: eventsOut }
-  if (call.error !== 'INTERNAL') return { call, line }
-  return { call, line: { ...line, stack: failure instanceof Error ? failure.stack : String(failure) } }
+  const { beganMs, caller, traffic } = story
+  return {
+    time: new Date(beganMs).toISOString(), groups: caller?.groups, facts: new Facts(factsOf(exchange, story, failure, nowMs)),
+    more: failure === undefined && traffic === undefined ? undefined : { detail: detailOf(failure), events_in: traffic?.eventsIn, events_out: traffic?.eventsOut, stack: stackOf(failure) },
+  }
 }
 
-function recordOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallRecord {
+function factsOf(exchange: Exchange, story: Story, failure: unknown, nowMs: number): CallFacts {
   const { passage, route, caller, traffic, usage, beganMs, sentMs, answeredMs } = story
   const code = failure === undefined ? passage?.failure : problemCode(failure)
   const problem = code === undefined ? undefined : PROBLEMS[code]
   return {
-    time: new Date(beganMs).toISOString(), request_id: exchange.id, user: caller?.user, issuer: caller?.issuer, groups: caller?.groups,
+    request_id: exchange.id, user: caller?.user, issuer: caller?.issuer,
     source: exchange.source, method: exchange.method, operation: route?.operation.name, model: story.model?.id ?? route?.subject, profile: story.profile, upstream: story.upstream,
     status: passage?.status ?? problem?.status, failed: problem?.culprit, error: code, retried: story.retries.length > 0 ? story.retries.join(',') : undefined,
     bytes_in: traffic?.bytesIn ?? story.bodyBytes, bytes_out: passage?.bytes ?? 0,
@@ -156,4 +155,10 @@ function detailOf(failure: unknown): string | undefined {
   if (failure instanceof Refusal) return failure.more.detail
   if (!(failure instanceof Error)) return undefined
   return failure.cause instanceof Error ? `${failure.message}: ${failure.cause.message}` : failure.message
+}
+
+/** Where in our code it went wrong, for what should not have. */
+function stackOf(failure: unknown): string | undefined {
+  if (failure === undefined || problemCode(failure) !== 'INTERNAL') return undefined
+  return failure instanceof Error ? failure.stack : String(failure)
 }

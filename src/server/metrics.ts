@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { monitorEventLoopDelay } from 'node:perf_hooks'
-import type { AuditLog, CallRecord } from '../audit/index.ts'
+import type { AuditLog, CallFacts } from '../audit/index.ts'
 import { Counter, exposition, Histogram, type Labels, type Metric, Reading } from '../prometheus/index.ts'
 
 /** What the metrics read of the rest of the proxy. */
@@ -56,7 +56,7 @@ export class Metrics {
   }
 
   /** Counts a call at its end. */
-  observe(call: CallRecord): void {
+  observe(call: CallFacts): void {
     const { requests, received, sent, duration, firstByte, upstream, tokens, cost, errors } = this.#calls
     const operation = call.operation ?? 'none'
     const family = call.model === undefined ? 'none' : FAMILY.exec(call.model)?.[1] ?? 'other'
@@ -99,7 +99,7 @@ function userMetrics() {
   }
 }
 
-function countUser({ requests, tokens, cost }: UserMetrics, call: CallRecord, user: readonly [issuer: string, user: string]): void {
+function countUser({ requests, tokens, cost }: UserMetrics, call: CallFacts, user: readonly [issuer: string, user: string]): void {
   requests.with(...user).inc()
   if (call.cost_usd !== undefined) cost.with(...user).inc(call.cost_usd)
   for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(...user, kind).inc(call[field])

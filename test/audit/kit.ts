@@ -2,8 +2,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { type AuditWorld, AuditLog, type AuditOptions, type CallRecord, type Expected, type Verdict, verify } from '../../src/audit/index.ts'
-import type { LogFields } from '../../src/log/index.ts'
+import { type AuditWorld, AuditLog, type AuditOptions, type CallFacts, type CallRecord, type Expected, type IntentRecord, type Verdict, verify } from '../../src/audit/index.ts'
+import { Facts, type LogFields } from '../../src/log/index.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'audit-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -12,11 +12,20 @@ let made = 0
 /** A path where nothing is yet. */
 export const freshPath = (): string => join(folder, `audit-${++made}.jsonl`)
 
-export const call = (more: Partial<CallRecord> = {}): CallRecord => ({
-  time: '2026-03-04T05:06:07.000Z', request_id: `id-${made}`, user: 'alice', issuer: 'https://login.example/', groups: ['engineering'], source: '10.0.0.1',
-  method: 'POST', operation: 'InvokeModel', model: 'anthropic.claude-3-haiku-20240307-v1:0', status: 200, failed: undefined, error: undefined, retried: undefined,
-  bytes_in: 100, bytes_out: 2000, duration_ms: 12, aws_request_id: 'aws-1', session_id: undefined, ...more,
-})
+type Parts = Partial<Omit<CallRecord, 'facts'> & CallFacts>
+
+const TIME = '2026-03-04T05:06:07.000Z'
+
+export function call(more: Parts = {}): CallRecord {
+  const { time, groups, ...facts } = {
+    time: TIME, groups: ['engineering'], request_id: `id-${made}`, user: 'alice', issuer: 'https://login.example/', source: '10.0.0.1',
+    method: 'POST', operation: 'InvokeModel', model: 'anthropic.claude-3-haiku-20240307-v1:0', status: 200, failed: undefined, error: undefined, retried: undefined,
+    bytes_in: 100, bytes_out: 2000, duration_ms: 12, aws_request_id: 'aws-1', session_id: undefined, ...more,
+  }
+  return { time, groups, facts: new Facts(facts) }
+}
+
+export const intent = (id = `id-${made}`): IntentRecord => ({ time: TIME, request_id: id, user: 'alice', source: '10.0.0.1', operation: 'InvokeModel' })
 
 /** A log whose clock the test holds, and what it said. */
 export class TestLog {

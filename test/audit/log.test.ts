@@ -4,7 +4,7 @@ import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, renameS
 import { test } from 'node:test'
 import { type AuditError, readHead, verify } from '../../src/audit/index.ts'
 import { nodeDisk } from '../../src/audit/file.ts'
-import { call, described, freshPath, linesIn, TestLog, turn, written } from './kit.ts'
+import { call, described, freshPath, intent, linesIn, TestLog, turn, written } from './kit.ts'
 
 const none = { key: undefined, head: undefined }
 const key = createSecretKey(Buffer.from('a key of the audit log, 32 bytes at least'))
@@ -186,7 +186,7 @@ test('trouble is logged once, tried again each second, and its end is told', asy
   test.log.end(call())
   await turn()
   assert.equal(test.log.writable(), false)
-  assert.equal(test.log.begin(call), false)
+  assert.equal(test.log.begin(intent), false)
   assert.deepEqual(test.said, [['the audit log cannot be written', { error: 'ENOSPC', calls: 'are refused' }]])
   bad = false
   await test.second()
@@ -235,7 +235,7 @@ test('fsync every: one sync at a time, for all lines that waited for it', async 
   const syncs: (() => void)[] = []
   const test = new TestLog({ fsync: 'every', intent: true }, { write: writeSync, sync: () => new Promise((resolve) => syncs.push(resolve)) })
   let safe = 0
-  const begin = () => void Promise.resolve(test.log.begin(call)).then((may) => { assert.equal(may, true); safe++ })
+  const begin = () => void Promise.resolve(test.log.begin(intent)).then((may) => { assert.equal(may, true); safe++ })
   begin()
   await turn()
   assert.equal(syncs.length, 1)
@@ -252,15 +252,15 @@ test('fsync every: one sync at a time, for all lines that waited for it', async 
 
 test('fsync every: where the disk does not say that a line is safe, no call goes up', async () => {
   const test = new TestLog({ fsync: 'every', intent: true }, { write: writeSync, sync: () => Promise.reject(Object.assign(new Error(), { code: 'EIO' })) })
-  assert.equal(await test.log.begin(call), false)
+  assert.equal(await test.log.begin(intent), false)
   assert.equal(test.log.writable(), false)
   const open = new TestLog({ fsync: 'every', intent: true, fail: 'open' }, { write: writeSync, sync: () => Promise.reject(Object.assign(new Error(), { code: 'EIO' })) })
-  assert.equal(await open.log.begin(call), true)
+  assert.equal(await open.log.begin(intent), true)
 })
 
 test('fsync interval: an intent is in the file before the call goes up', () => {
   const test = new TestLog({ intent: true })
-  assert.equal(test.log.begin(call), true)
+  assert.equal(test.log.begin(intent), true)
   assert.match(linesIn(test.path)[0]!, /"event":"intent"/)
 })
 

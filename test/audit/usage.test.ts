@@ -2,10 +2,10 @@ import assert from 'node:assert/strict'
 import { appendFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { usage } from '../../src/audit/index.ts'
-import { call, TestLog } from './kit.ts'
+import { call, intent, TestLog } from './kit.ts'
 
 const { log, path } = new TestLog({ intent: true })
-log.begin(call)
+log.begin(intent)
 log.end(call({ input_tokens: 10, output_tokens: 5, cache_read_tokens: 3, cache_write_tokens: 1, cost_usd: 0.1 }))
 log.end(call({ input_tokens: 1, cost_usd: 0.2, failed: 'upstream', time: '2026-03-05T00:00:00.000Z', model: 'amazon.nova-lite-v1:0', groups: ['engineering', 'voice'] }))
 log.end(call({ issuer: 'https://other.example/', cost_usd: 5, groups: [] }))

@@ -3,7 +3,7 @@ import { createSecretKey, randomBytes } from 'node:crypto'
 import { readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { test } from 'node:test'
 import { readHead, verify } from '../../src/audit/index.ts'
-import { call, described, freshPath, linesIn, problemsIn, TestLog, turn, written } from './kit.ts'
+import { call, described, freshPath, intent, linesIn, problemsIn, TestLog, turn, written } from './kit.ts'
 
 const key = createSecretKey(randomBytes(32))
 const PATH = await written(10)
@@ -135,8 +135,8 @@ test('files are read in the order of their lines, whatever the order of their na
 
 test('a call that was begun and never ended is told', async () => {
   const { log, path } = new TestLog({ intent: true })
-  log.begin(() => call({ request_id: 'one' }))
-  log.begin(() => call({ request_id: 'two' }))
+  log.begin(() => intent('one'))
+  log.begin(() => intent('two'))
   log.end(call({ request_id: 'one' }))
   await turn()
   const { problems, notes } = verify([path], { key: undefined, head: undefined })

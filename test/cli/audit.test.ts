@@ -4,8 +4,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { AuditLog, type CallRecord } from '../../src/audit/index.ts'
-import { createLog } from '../../src/log/index.ts'
+import { AuditLog, type CallFacts } from '../../src/audit/index.ts'
+import { createLog, Facts } from '../../src/log/index.ts'
 import { Program } from '../kit/program.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'audit-cli-'))
@@ -14,11 +14,11 @@ const secret = randomBytes(32).toString('hex')
 const keyFile = join(folder, 'key')
 writeFileSync(keyFile, `${secret}\n`)
 
-async function logOf(name: string, calls: readonly Partial<CallRecord>[], key?: string): Promise<string> {
+async function logOf(name: string, calls: readonly Partial<CallFacts>[], key?: string): Promise<string> {
   const path = join(folder, name)
   const options = { path, fsync: 'interval', fail: 'closed', intent: false, key: key === undefined ? undefined : createSecretKey(key, 'utf8') } as const
   const log = new AuditLog(options, { log: createLog({ level: 'error', format: 'text', nowMs: Date.now, write: () => undefined }), each: () => () => undefined })
-  for (const call of calls) log.end({ time: '2026-03-04T05:06:07.000Z', ...call } as CallRecord)
+  for (const call of calls) log.end({ time: '2026-03-04T05:06:07.000Z', facts: new Facts(call as CallFacts) })
   await log.close()
   return path
 }

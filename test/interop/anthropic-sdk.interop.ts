@@ -102,7 +102,7 @@ test('an error carries the request id under which the proxy logged it', async ()
   const running = await program('usual', false)
   const stranger = new AnthropicBedrock({ baseURL: running.url, awsRegion: REGION, apiKey: TOKENS.forged })
   const error = await stranger.messages.create({ model: 'interop.request-id', max_tokens: 1, messages: [] }).then(() => undefined, (error: { requestID: string }) => error)
-  assert.equal((await running.line(({ subject }) => subject === 'interop.request-id')).request_id, error?.requestID)
+  assert.equal((await running.line(({ model }) => model === 'interop.request-id')).request_id, error?.requestID)
 })
 
 interop('@anthropic-ai/bedrock-sdk', [client('HTTP/1.1', false), client('HTTP/1.1 over TLS', true)], () => EXPECTED)

@@ -104,7 +104,7 @@ for (const transport of Object.keys(TRANSPORTS) as Transport[]) {
       mouth.end()
       assert.equal((await heard.next()).done, true)
       assert.equal(await session.ended, 21)
-      const line = await TRANSPORTS[transport].program.line(({ msg, subject }) => msg === 'request' && subject === model)
+      const line = await TRANSPORTS[transport].program.line((line) => line.msg === 'request' && line.model === model)
       assert.deepEqual([line.status, line.error, line.events_in, line.events_out], [200, undefined, 21, 21])
       client.destroy()
     })

@@ -69,7 +69,7 @@ async function tried(name: string, { setup = 'usual', lines, token = TOKENS.good
   assert.equal(told.helped, helped, 'calls of the helper')
 }
 
-const callsOf = ({ lines }: Program, model: string): readonly LogLine[] => lines.filter(({ subject, operation }) => subject === model && operation === 'InvokeModelWithResponseStream')
+const callsOf = ({ lines }: Program, model: string): readonly LogLine[] => lines.filter((line) => line.model === model && line.operation === 'InvokeModelWithResponseStream')
 
 async function section({ url }: Program, title: string): Promise<string> {
   const setup = await (await fetch(`${url}/setup`)).text()

@@ -139,7 +139,7 @@ test('the real SDK of AWS, and that of Anthropic, work from a profile whose cred
   Object.assign(process.env, { AWS_PROFILE: 'bedrock-sso', AWS_CONFIG_FILE: file, AWS_SHARED_CREDENTIALS_FILE: '/dev/null', ...ENV })
   const { BedrockRuntimeClient, ConverseCommand } = await import('@aws-sdk/client-bedrock-runtime')
   const client = new BedrockRuntimeClient({})
-  const called = program.line(({ msg, subject }) => msg === 'request' && subject === 'interop.profile-v1:0')
+  const called = program.line(({ msg, model }) => msg === 'request' && model === 'interop.profile-v1:0')
   const { output } = await client.send(new ConverseCommand({ modelId: 'interop.profile-v1:0', messages: [{ role: 'user', content: [{ text: 'Hello?' }] }] }))
   assert.ok(output?.message?.content?.[0]?.text)
   assert.equal((await called).user, 'carol')

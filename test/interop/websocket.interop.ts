@@ -70,7 +70,7 @@ for (const [name, client] of Object.entries(CLIENTS)) {
       assert.equal((await talker.closed).code, 1000)
       assert.equal(await session.ended, 50)
       const program = name.endsWith('over TLS') ? secure : plain
-      const line = await program.line(({ msg, subject }) => msg === 'request' && subject === model)
+      const line = await program.line((line) => line.msg === 'request' && line.model === model)
       assert.deepEqual([line.status, line.error, line.user, line.events_in, line.events_out], [200, undefined, 'alice', 50, 50])
     })
 
@@ -151,7 +151,7 @@ for (const [name, open] of Object.entries(BROWSERS)) {
       const talker = browserTalker(open!(urlOf(plain.url, 'talk.lone'), [...others, `bearer.${TOKENS.good}`]))
       await assert.rejects(talker.opened, /not opened/)
       assert.equal((await talker.closed).code, 1006)
-      await plain.line(({ msg, subject, status }) => msg === 'request' && subject === 'talk.lone' && status === 400)
+      await plain.line(({ msg, model, status }) => msg === 'request' && model === 'talk.lone' && status === 400)
     }
   })
 }
@@ -161,7 +161,7 @@ describe('what only ws can do', { timeout: 60_000 }, () => {
     const { talker, session, model } = await begin(CLIENTS['ws, with a header']!)
     return { talker: talker as ReturnType<typeof wsTalker>, session, model }
   }
-  const failureOf = async (model: string) => (await plain.line(({ msg, subject }) => msg === 'request' && subject === model)).error
+  const failureOf = async (model: string) => (await plain.line((line) => line.msg === 'request' && line.model === model)).error
 
   test('text that is not UTF-8: 1007', async () => {
     const { talker, session, model } = await open()

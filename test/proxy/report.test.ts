@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { CallRecord } from '../../src/audit/index.ts'
+import type { CallFacts } from '../../src/audit/index.ts'
 import { createLog } from '../../src/log/index.ts'
 import { Reporter } from '../../src/proxy/index.ts'
 
@@ -8,7 +8,7 @@ test('a witness that fails at one call hears of the others, and so do the other 
   const lines: Record<string, unknown>[] = []
   const seen: string[] = []
   let end = (): void => assert.fail('nothing is told')
-  const observe = ({ request_id: id }: CallRecord): void => {
+  const observe = ({ request_id: id }: CallFacts): void => {
     if (id === 'two') throw new Error('no room')
     seen.push(id)
   }

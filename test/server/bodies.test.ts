@@ -56,7 +56,7 @@ describe('bodies', { concurrency: true }, () => {
       assert.deepEqual(statuses(responses(await line.closed)), [400])
     }
     assert.deepEqual(bodiesOf('left'), [])
-    assert.deepEqual(house.proxy.log.filter(({ subject }) => subject === 'left').map(({ error }) => error), ['CLIENT_GONE', 'CLIENT_GONE'])
+    assert.deepEqual(house.proxy.log.filter(({ model }) => model === 'left').map(({ error }) => error), ['CLIENT_GONE', 'CLIENT_GONE'])
   })
 
   test('what follows a body that is shorter than what was sent is the next request', async () => {

@@ -29,9 +29,9 @@ describe('a conversation on a WebSocket', () => {
     client.close(1000)
     assert.deepEqual(await client.closed(), [1000, ''])
     await client.over
-    const { msg, operation, subject, user, status, error, events_in, events_out, method } = await line
-    assert.deepEqual({ msg, operation, subject, user, status, error, events_in, events_out, method }, {
-      msg: 'request', operation: 'InvokeModelWithBidirectionalStream', subject: NOVA, user: 'alice', status: 200, error: undefined, events_in: 20, events_out: 20, method: 'GET',
+    const { msg, operation, model, user, status, error, events_in, events_out, method } = await line
+    assert.deepEqual({ msg, operation, model, user, status, error, events_in, events_out, method }, {
+      msg: 'request', operation: 'InvokeModelWithBidirectionalStream', model: NOVA, user: 'alice', status: 200, error: undefined, events_in: 20, events_out: 20, method: 'GET',
     })
   })
 

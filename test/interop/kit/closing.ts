@@ -24,7 +24,7 @@ export function closing(title: string, clients: readonly Client[] = [], rows: re
     await Promise.all(programs.map((program) => program.stop()))
     const requests = programs.flatMap(({ lines }) => lines.filter(({ msg }) => msg === 'request'))
     for (const [model, attempts] of askedAbout) {
-      assert.equal(requests.filter(({ subject }) => subject === model).length, attempts, `lines about ${model}`)
+      assert.equal(requests.filter((line) => line.model === model).length, attempts, `lines about ${model}`)
     }
     for (const secret of [JWT_SECRET, SECRET_ACCESS_KEY, ...Object.values(TOKENS)]) {
       assert.ok(secret === undefined || !programs.some((program) => program.output.includes(secret)), 'a secret came out')

@@ -73,7 +73,7 @@ function itLeaves(client: Client): void {
     // Not told, the stand-in would wait for ever.
     await bedrock.of(model)[0]!.over
     const running = await program('usual', client.secure)
-    assert.equal((await running.line(({ subject }) => subject === model)).error, 'CLIENT_GONE')
+    assert.equal((await running.line((line) => line.model === model)).error, 'CLIENT_GONE')
   })
 }
 
