@@ -27,6 +27,8 @@ const FOUND: readonly [name: string, text: string, found: Record<string, readonl
   ['twice', '{"model":"a","x":{},"model":"b"}', { model: ['a', 'b'] }],
   ['twice, once escaped', '{"model":"a","mod\\u0065l":"b"}', { model: ['a', 'b'] }],
   ['twice, in another case', '{"model":"a","MODEL":"b"}', { model: ['a', 'b'] }],
+  ['behind names of its length and letter', '{"medal":1,"Mixed":2,"":3,"mode":4,"model":"m"}', { model: ['m'] }],
+  ['with a letter that is another in lower case', '{"max_to\u212aens":1,"MAX_TOKENS":2}', { max_tokens: [1, 2] }],
   ['no string', '{"model":null,"modelId":{"a":["}"]},"max_tokens":-1.5e3}', { model: [null], modelId: [{ a: ['}'] }], max_tokens: [-1500] }],
   ['an object', '{"inferenceConfig":{"maxTokens":7,"stop":["]","{"]}}', { inferenceConfig: [{ maxTokens: 7, stop: [']', '{'] }] }],
   ['beyond ASCII', '{"ü":"é","model":"mødel 🌍"}', { model: ['mødel 🌍'] }],
@@ -48,7 +50,7 @@ const REFUSED: readonly (readonly [name: string, text: string | Buffer])[] = [
   ['a comment', '{/*"*/"model":"a"}'], ['a comment below', '{"x":[/*"*/],"model":"a"}'], ['a line comment', '{"x":[//"\n1],"model":"a"}'],
   ['single quotes', "{'x':'\"','model':'a'}"], ['single quotes below', `{"x":['"'],"model":"a"}`], ['a name without quotes', '{model:"a"}'],
   ['a byte order mark', '\ufeff{"model":"a"}'], ['UTF-16', Buffer.from('{"model":"a"}', 'utf16le')], ['a bracket that closes another', '{"model":"a"]'],
-  ['more members than anybody sends', `{${'"\\u0061":1,'.repeat(1001)}"model":"a"}`],
+  ['more members than anybody sends', `{${'"a":1,'.repeat(1001)}"model":"a"}`], ['more members with escaped names', `{${'"\\u0061":1,'.repeat(1001)}"model":"a"}`],
 ]
 
 for (const [name, text] of REFUSED) {
