@@ -44,6 +44,12 @@ export class Metrics {
     cost: new Counter({ name: `${P}cost_usd_total`, help: 'What calls cost, by the prices of the configuration.', labels: [model] }),
     errors: new Counter({ name: `${P}errors_total`, help: 'Requests that were refused or failed, by the code of the reason; limits that were hit are among them.', labels: ['error'] }),
   }
+  /** To find each series anew for every call would cost more than to count it. */
+  readonly #ofOperation = kept((operation) => {
+    const { received, sent, duration, firstByte, upstream } = this.#calls
+    return { received: received.with(operation), sent: sent.with(operation), duration: duration.with(operation), firstByte: firstByte.with(operation), upstream: upstream.with(operation) }
+  })
+  readonly #ofFamily = kept((family) => TOKENS.map(([field, kind]) => ({ field, counter: this.#calls.tokens.with(kind, family) })))
   /** Names of people are for those who ask for them, and for no stranger: only who has a token has a name. */
   readonly #users: UserMetrics | undefined
   readonly #delay = monitorEventLoopDelay({ resolution: DELAY_RESOLUTION_MS })
@@ -57,18 +63,19 @@ export class Metrics {
 
   /** Counts a call at its end. */
   observe(call: CallFacts): void {
-    const { requests, received, sent, duration, firstByte, upstream, tokens, cost, errors } = this.#calls
+    const { requests, cost, errors } = this.#calls
     const operation = call.operation ?? 'none'
     const family = call.model === undefined ? 'none' : FAMILY.exec(call.model)?.[1] ?? 'other'
     requests.with(operation, family, String(call.status ?? 'none'), call.failed ?? 'none').inc()
-    received.with(operation).inc(call.bytes_in)
-    sent.with(operation).inc(call.bytes_out)
-    duration.with(operation).observe(call.duration_ms / 1000)
-    if (call.first_byte_ms !== undefined) firstByte.with(operation).observe(call.first_byte_ms / 1000)
-    if (call.upstream_ms !== undefined) upstream.with(operation).observe(call.upstream_ms / 1000)
+    const { received, sent, duration, firstByte, upstream } = this.#ofOperation(operation)
+    received.inc(call.bytes_in)
+    sent.inc(call.bytes_out)
+    duration.observe(call.duration_ms / 1000)
+    if (call.first_byte_ms !== undefined) firstByte.observe(call.first_byte_ms / 1000)
+    if (call.upstream_ms !== undefined) upstream.observe(call.upstream_ms / 1000)
     if (call.error !== undefined) errors.with(call.error).inc()
     if (call.cost_usd !== undefined) cost.with(family).inc(call.cost_usd)
-    for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(kind, family).inc(call[field])
+    if (call.input_tokens !== undefined) for (const { field, counter } of this.#ofFamily(family)) counter.inc(call[field] ?? 0)
     if (this.#users !== undefined && call.user !== undefined) countUser(this.#users, call, [call.issuer ?? '', call.user])
   }
 
@@ -103,6 +110,16 @@ function countUser({ requests, tokens, cost }: UserMetrics, call: CallFacts, use
   requests.with(...user).inc()
   if (call.cost_usd !== undefined) cost.with(...user).inc(call.cost_usd)
   for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(...user, kind).inc(call[field])
+}
+
+/** Asks once for each name: of a closed list. */
+function kept<T>(make: (name: string) => T): (name: string) => T {
+  const all = new Map<string, T>()
+  return (name) => {
+    let one = all.get(name)
+    if (one === undefined) all.set(name, one = make(name))
+    return one
+  }
 }
 
 const DELAY_RESOLUTION_MS = 20
