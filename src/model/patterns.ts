@@ -11,6 +11,8 @@ const TRANSPARENT_ARN = /^arn:[^/]*:(?:foundation-model|inference-profile)\//
  */
 export class ModelPatterns {
   readonly #patterns: readonly Pattern[]
+  /** What was asked before: every call asks several lists of the same few models. */
+  readonly #named = new WeakMap<Model, boolean>()
 
   constructor(patterns: readonly string[]) {
     this.#patterns = patterns.map((pattern) => new Pattern(pattern))
@@ -18,14 +20,20 @@ export class ModelPatterns {
 
   /** Whether the model is named for certain: what permissions and prices go by. */
   name(model: Model): boolean {
-    if (this.#patterns.some((pattern) => pattern.namesId(model.id))) return true
-    return model.names.length > 0 && model.spellings.every((spellings) => this.#patterns.some((pattern) => pattern.names(spellings)))
+    let known = this.#named.get(model)
+    if (known === undefined) this.#named.set(model, known = this.#names(model))
+    return known
   }
 
   /** Whether the model may be one that is named, in a spelling that we do not know, or behind what is opaque: what prohibitions go by. */
   mayName(model: Model): boolean {
     if (model.names.length === 0) return this.#patterns.some((pattern) => pattern.mayNameOpaque(model))
     return this.name(model) || this.#patterns.some((pattern) => model.others.some((names) => pattern.mayName(names)))
+  }
+
+  #names({ id, names, spellings }: Model): boolean {
+    if (this.#patterns.some((pattern) => pattern.namesId(id))) return true
+    return names.length > 0 && spellings.every((ofOne) => this.#patterns.some((pattern) => pattern.names(ofOne)))
   }
 }
 
