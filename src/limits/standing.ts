@@ -10,21 +10,25 @@ export interface Standing {
   readonly resetMs: number
 }
 
-/** The names in `x-ratelimit-…`: plain for what most clients know, the requests and tokens of a minute. */
-const FIELD_NAMES: Readonly<Record<LimitName, string>> = {
-  requests_per_minute: 'requests', concurrent: 'concurrent', tokens_per_minute: 'tokens', tokens_per_day: 'tokens-day', tokens_per_month: 'tokens-month',
-  usd_per_day: 'usd-day', usd_per_month: 'usd-month',
+/** How a limit is called in `x-ratelimit-…`: plain for what most clients know, the requests and tokens of a minute. */
+const NAMES: Readonly<Record<LimitName, FieldNames>> = {
+  requests_per_minute: named('requests'), concurrent: named('concurrent'), tokens_per_minute: named('tokens'), tokens_per_day: named('tokens-day'),
+  tokens_per_month: named('tokens-month'), usd_per_day: named('usd-day'), usd_per_month: named('usd-month'),
 }
 
-/** `x-ratelimit-limit-…`, `x-ratelimit-remaining-…` and `x-ratelimit-reset-…` (whole seconds from now) as name, value, name, value. */
+type FieldNames = readonly [limit: string, remaining: string, reset: string]
+
+function named(name: string): FieldNames {
+  return [`x-ratelimit-limit-${name}`, `x-ratelimit-remaining-${name}`, `x-ratelimit-reset-${name}`]
+}
+
+/** `x-ratelimit-limit-…`, `x-ratelimit-remaining-…` and, where it is known, `x-ratelimit-reset-…` (whole seconds from now) as name, value, name, value. */
 export function rateLimitFields(standings: readonly Standing[], nowMs: number): string[] {
   const fields: string[] = []
   for (const { limit, value, left, resetMs } of standings) {
-    const name = FIELD_NAMES[limit]
-    fields.push(
-      `x-ratelimit-limit-${name}`, shown(limit, value), `x-ratelimit-remaining-${name}`, shown(limit, left),
-      `x-ratelimit-reset-${name}`, String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000))),
-    )
+    const [ofLimit, ofRemaining, ofReset] = NAMES[limit]
+    fields.push(ofLimit, shown(limit, value), ofRemaining, shown(limit, left))
+    if (limit !== 'concurrent') fields.push(ofReset, String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000))))
   }
   return fields
 }

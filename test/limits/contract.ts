@@ -73,11 +73,12 @@ export function contract(store: string, open: (row: LimitRow) => Limits | Promis
   })
 
   test(`${store}: an admitted request knows what is left of each limit, itself counted`, async () => {
-    const limits = await open({ requests_per_minute: 60, tokens_per_day: 1000, usd_per_month: 2_500_000 })
+    const limits = await open({ requests_per_minute: 60, tokens_per_day: 1000, usd_per_month: 2_500_000, concurrent: 5 })
     assert.deepEqual((await admit(limits, ANN, START_MS + 1, 100, 1_000_000)).fields(START_MS + 1), [
       'x-ratelimit-limit-usd-month', '2.5', 'x-ratelimit-remaining-usd-month', '1.5', 'x-ratelimit-reset-usd-month', String((APRIL_MS - START_MS) / 1000),
       'x-ratelimit-limit-tokens-day', '1000', 'x-ratelimit-remaining-tokens-day', '900', 'x-ratelimit-reset-tokens-day', '43200',
       'x-ratelimit-limit-requests', '60', 'x-ratelimit-remaining-requests', '59', 'x-ratelimit-reset-requests', '1',
+      'x-ratelimit-limit-concurrent', '5', 'x-ratelimit-remaining-concurrent', '4',
     ])
     assert.deepEqual((await admit(await open({}), ANN, START_MS)).fields(START_MS), [])
   })
