@@ -28,15 +28,19 @@ export function digest(text: string | Buffer, key: KeyObject | undefined): strin
   return key === undefined ? hash('sha256', text, 'hex') : createHmac('sha256', key).update(text).digest('hex')
 }
 
+/** More than a line has beside what it says. */
+export const FRAME_BYTES = 256
+
 /**
- * The line that follows `before`, its line end included: a JSON object that begins with its number and the hash of the line
- * before, and ends with its own hash, which is that of all the bytes before `,"hash":`. The first line of a file says so.
+ * Puts the line that follows `before` into `bytes`, its line end included: a JSON object that begins with its number and the hash
+ * of the line before, and ends with its own hash, which is that of all the bytes before `,"hash":`. The first line of a file says so.
  */
-export function nextLine(before: Head, body: string, opens: boolean, key: KeyObject | undefined): { readonly line: string; readonly head: Head } {
+export function putLine(bytes: Buffer, at: number, before: Head, body: string, opens: boolean, key: KeyObject | undefined): { readonly end: number; readonly head: Head } {
   const seq = before.seq + 1
-  const text = `{"seq":${seq},"prev":"${before.hash}",${opens ? OPENS : ''}${body}`
-  const own = digest(text, key)
-  return { line: `${text},"hash":"${own}"}\n`, head: { seq, hash: own } }
+  const from = at + bytes.write(`{"seq":${seq},"prev":"${before.hash}",${opens ? OPENS : ''}`, at, 'latin1')
+  const to = from + bytes.write(body, from)
+  const own = digest(bytes.subarray(at, to), key)
+  return { end: to + bytes.write(`,"hash":"${own}"}\n`, to, 'latin1'), head: { seq, hash: own } }
 }
 
 const OPENS = '"opens":true,'

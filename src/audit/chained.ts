@@ -1,5 +1,5 @@
 import type { KeyObject } from 'node:crypto'
-import { digest, type Event, type Head, nextLine, readLine } from './chain.ts'
+import { digest, type Event, FRAME_BYTES, type Head, putLine, readLine } from './chain.ts'
 import { Lock, LockedError } from '../lock/index.ts'
 import { membersOf } from '../log/index.ts'
 import { AuditError } from './error.ts'
@@ -65,7 +65,7 @@ export class ChainedFile {
     return this.#written
   }
 
-  /** Characters that are to be written, 0 where nothing is. */
+  /** Bytes that are to be written, about; 0 where nothing is. */
   get queued(): number {
     return this.#queued
   }
@@ -83,19 +83,20 @@ export class ChainedFile {
   add(event: Event, members: string): void {
     const body = `"event":"${event}",${members}`
     this.#queue.push(body)
-    this.#queued += body.length
+    this.#queued += roomFor(body)
   }
 
   /** Writes what was added. What is returned kept the rest of it from the file; it is written the next time. */
   write(): Error | undefined {
     const [rest, heads] = [this.#rest, [] as Head[]]
-    let [text, head] = ['', this.#written]
+    const room = Buffer.allocUnsafe(this.#queued)
+    let [end, head] = [0, this.#written]
     for (const body of this.#queue) {
-      const next = nextLine(head, body, this.#opens && heads.length === 0, this.#key)
+      const next = putLine(room, end, head, body, this.#opens && heads.length === 0, this.#key)
       heads.push(head = next.head)
-      text += next.line
+      end = next.end
     }
-    const lines = Buffer.from(text)
+    const lines = room.subarray(0, end)
     const { bytes, error } = this.#file.append(rest.length === 0 ? lines : Buffer.concat([rest, lines]))
     if (error === undefined) this.#advance(heads)
     else this.#rest = bytes < rest.length ? rest.subarray(bytes) : this.#advanceTo(bytes - rest.length, lines, heads)
@@ -143,10 +144,12 @@ export class ChainedFile {
     const waiting = this.#queue.slice(count)
     this.#advance(heads.slice(0, count))
     this.#queue = waiting
-    this.#queued = waiting.join('').length
+    this.#queued = waiting.reduce((sum, body) => sum + roomFor(body), 0)
     return lines.subarray(bytes, end)
   }
 }
+
+const roomFor = (body: string): number => Buffer.byteLength(body) + FRAME_BYTES
 
 function lockOf(path: string): Lock {
   try {

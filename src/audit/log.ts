@@ -34,7 +34,7 @@ const TICK_MS = 1000
 /** Every so many ticks the head goes into the log of the proxy, out of reach of those who can write this one. */
 const TICKS_PER_ANCHOR = 60
 // Some 10,000 lines: longer than any disk should pause.
-const MAX_QUEUED_CHARS = 8 * 1024 * 1024
+const MAX_QUEUED_BYTES = 8 * 1024 * 1024
 
 /** The audit log: lines go to a file in one chain, which goes on over restarts and from file to file. */
 export class AuditLog {
@@ -52,6 +52,7 @@ export class AuditLog {
   #settling: Promise<void> | undefined
   #ticks = 0
   #waiting: (() => void)[] = []
+  readonly #groups = new WeakMap<readonly string[], string>()
 
   /**
    * Opens the log and goes on with its chain. A line that a crash left unfinished is closed off by one that says so.
@@ -98,7 +99,7 @@ export class AuditLog {
 
   /** Writes down a call at its end: with others, at the end of this turn of the event loop or in `flush`. Never throws. */
   end({ time, groups, facts }: CallRecord): void {
-    this.#add('call', `"time":"${time}",${facts.text}${groups === undefined ? '' : `,${membersOf({ groups })}`}`)
+    this.#add('call', `"time":"${time}",${facts.text}${groups === undefined ? '' : this.#groupsOf(groups)}`)
   }
 
   /** Writes what waits for the end of this turn now. */
@@ -122,8 +123,15 @@ export class AuditLog {
     await this.#file.close()
   }
 
+  /** Callers live as long as their tokens are remembered: so does what is said of their groups. */
+  #groupsOf(groups: readonly string[]): string {
+    let text = this.#groups.get(groups)
+    if (text === undefined) this.#groups.set(groups, text = `,${membersOf({ groups })}`)
+    return text
+  }
+
   get #full(): boolean {
-    return this.#file.queued > MAX_QUEUED_CHARS
+    return this.#file.queued > MAX_QUEUED_BYTES
   }
 
   #add(event: Event, members: string): void {
