@@ -55,8 +55,7 @@ export class JournalStore implements Store {
   readonly #memory = new MemoryStore((key, spent, nowMs) => this.#note(key, spent, nowMs))
   /** `undefined` while it cannot be written: then the memory holds the truth, and a new file will take it from there. */
   #file: JournalFile | undefined
-  /** Each a `Charge` as it stands in the file: to come back to many small objects at the end of the turn costs more than their text. */
-  #pending: string[] = []
+  #pending: Charge[] = []
   #startBytes = 0
   #cancelTick: (() => void) | undefined
   #closed = false
@@ -104,7 +103,7 @@ export class JournalStore implements Store {
   #note(key: string, spent: Spent, nowMs: number): void {
     if (this.#file === undefined) return
     const { input, output, cacheRead, cacheWrite, microUsd } = spent
-    if (this.#pending.push(`[${JSON.stringify(key)},${nowMs},${input},${output},${cacheRead},${cacheWrite},${microUsd}]`) === 1) this.#world.soon(() => this.#flush())
+    if (this.#pending.push([key, nowMs, input, output, cacheRead, cacheWrite, microUsd]) === 1) this.#world.soon(() => this.#flush())
   }
 
   #flush(): void {
@@ -112,7 +111,7 @@ export class JournalStore implements Store {
     this.#pending = []
     if (charges.length === 0 || this.#file === undefined || this.#closed) return
     this.#attempt(() => {
-      this.#file?.append(`{"charges":[${charges.join()}]}`)
+      this.#file?.append(JSON.stringify({ charges }))
       if (this.#file!.bytes - this.#startBytes > (this.#options.maxAppendedBytes ?? MAX_APPENDED_BYTES)) this.#rewrite()
     })
     this.#cancelTick ??= this.#world.after(SYNC_MS, () => this.#tick())
