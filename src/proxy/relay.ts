@@ -85,12 +85,8 @@ class Relay {
   }
 
   start(): void {
-    const { held } = this.#answer
-    if (held !== undefined) {
-      this.#begin().end(held)
-      this.#bytes = held.length
-      return this.#settle(undefined)
-    }
+    const whole = this.#answer.held ?? this.#arrived()
+    if (whole !== undefined) return this.#passWhole(whole)
     this.#live = this.#parts.live.add(this.#end, this.#parts.caller)
     this.#exchange.onGone = this.#clientGone
     this.#message.on('data', this.#onData).on('end', this.#onEnd).on('error', this.#onError).on('close', this.#onClose)
@@ -98,6 +94,27 @@ class Relay {
     if (this.#message.destroyed) return this.#onClose()
     // Of a stream the head is news by itself. Otherwise it goes out in one write with the first bytes.
     if (this.#parts.route.operation.answer !== 'whole') this.#begin(true)
+  }
+
+  /** A small answer mostly comes with its head: what is all here is taken without an event. */
+  #arrived(): Buffer | undefined {
+    const message = this.#message
+    if (this.#length === undefined || this.#length === 0 || this.#view !== undefined || message.readableLength !== this.#length || message.destroyed) return undefined
+    const whole = message.read(this.#length) as Buffer
+    // Its end, which frees the connection, is told to nobody unless it flows.
+    message.resume()
+    return whole
+  }
+
+  #passWhole(whole: Buffer): void {
+    const sink = this.#begin()
+    this.#bytes = whole.length
+    // First the heads of all that ends in this turn, then one write after the other: each leaves the caches to the kernel.
+    queueMicrotask(() => {
+      sink.end(whole)
+      this.#parts.tap?.push(whole)
+      this.#settle(undefined)
+    })
   }
 
   #begin(atOnce = false): Sink {
