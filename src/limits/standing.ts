@@ -10,25 +10,28 @@ export interface Standing {
   readonly resetMs: number
 }
 
-/** How a limit is called in `x-ratelimit-…`: plain for what most clients know, the requests and tokens of a minute. */
-const NAMES: Readonly<Record<LimitName, FieldNames>> = {
-  requests_per_minute: named('requests'), concurrent: named('concurrent'), tokens_per_minute: named('tokens'), tokens_per_day: named('tokens-day'),
-  tokens_per_month: named('tokens-month'), usd_per_day: named('usd-day'), usd_per_month: named('usd-month'),
-}
+/** The limits of which many clients know three headers each, by the names that they know. */
+const OF_A_MINUTE = new Map<LimitName, FieldNames>([
+  ['requests_per_minute', ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests']],
+  ['tokens_per_minute', ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens']],
+])
 
 type FieldNames = readonly [limit: string, remaining: string, reset: string]
 
-function named(name: string): FieldNames {
-  return [`x-ratelimit-limit-${name}`, `x-ratelimit-remaining-${name}`, `x-ratelimit-reset-${name}`]
+/** All others have one. */
+const OTHERS: Readonly<Partial<Record<LimitName, string>>> = {
+  concurrent: 'x-ratelimit-concurrent', tokens_per_day: 'x-ratelimit-tokens-day', tokens_per_month: 'x-ratelimit-tokens-month',
+  usd_per_day: 'x-ratelimit-usd-day', usd_per_month: 'x-ratelimit-usd-month',
 }
 
-/** `x-ratelimit-limit-…`, `x-ratelimit-remaining-…` and, where it is known, `x-ratelimit-reset-…` (whole seconds from now) as name, value, name, value. */
+/** The `x-ratelimit-…` headers as name, value, name, value; what is reset will be so in whole seconds from now. */
 export function rateLimitFields(standings: readonly Standing[], nowMs: number): string[] {
   const fields: string[] = []
   for (const { limit, value, left, resetMs } of standings) {
-    const [ofLimit, ofRemaining, ofReset] = NAMES[limit]
-    fields.push(ofLimit, shown(limit, value), ofRemaining, shown(limit, left))
-    if (limit !== 'concurrent') fields.push(ofReset, String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000))))
+    const [all, remaining, resetS] = [shown(limit, value), shown(limit, left), Math.max(0, Math.ceil((resetMs - nowMs) / 1000))]
+    const names = OF_A_MINUTE.get(limit)
+    if (names !== undefined) fields.push(names[0], all, names[1], remaining, names[2], String(resetS))
+    else fields.push(OTHERS[limit]!, `limit=${all}, remaining=${remaining}${limit === 'concurrent' ? '' : `, reset=${resetS}`}`)
   }
   return fields
 }
