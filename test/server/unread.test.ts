@@ -45,7 +45,7 @@ describe('what never becomes a request is one line in the log, and one in the au
       assert.equal(answer!.status, status)
       await nextTurn()
       assert.deepEqual(requestLines(before).map(({ time: _, level, ...line }) => line), [
-        JSON.parse(JSON.stringify({ msg: 'request', request_id: answer!.headers.get('x-amzn-requestid'), source, method, status, failed: 'client', error, detail })),
+        JSON.parse(JSON.stringify({ msg: 'request', request_id: answer!.headers.get('x-amzn-requestid'), source, method, status, failed: 'client', error, bytes_in: 0, bytes_out: 0, duration_ms: 0, detail })),
       ])
       const [line, ...others] = await auditLines(answer!.headers.get('x-amzn-requestid'))
       assert.deepEqual([line!.event, line!.source, line!.method, line!.status, line!.failed, line!.error, others], ['call', source, method, status, 'client', error, []])
