@@ -98,6 +98,9 @@ export function whileWanted<T>(exchange: Exchange, caller: Caller, { live, revok
     }
     exchange.onGone = () => end('CLIENT_GONE')
     const entry = live.add(end, caller)
-    work(errand).then(resolve, reject).finally(() => live.delete(entry))
+    work(errand).then(
+      (value) => { live.delete(entry); resolve(value) },
+      (error: Error) => { live.delete(entry); reject(error) },
+    )
   })
 }
