@@ -111,7 +111,9 @@ export class MemberScanner {
       const kind = KINDS[chunk[at]!]!
       if (kind === QUOTE) {
         this.#inString = true
-        at = this.#string(chunk, at + 1) - 1
+        let end = at + 1
+        while (this.#inString && end < chunk.length) end = this.#string(chunk, end)
+        at = end - 1
       } else if (kind === OPEN) this.#depth++
       else if (kind === CLOSE) {
         if (--this.#depth === 1) return at + 1

@@ -23,6 +23,7 @@ const FOUND: readonly [name: string, text: string, found: Record<string, readonl
   ['behind escapes of every kind', '{"s":"\\\\\\"\\\\","t":"\\u0022","model":"m"}', { model: ['m'] }],
   ['behind a long string that ends in backslashes', `{"s":"${'x'.repeat(100)}${'\\'.repeat(64)}","model":"m"}`, { model: ['m'] }],
   ['behind a long string with escaped quotes', `{"s":"${'\\"'.repeat(200)}","model":"m"}`, { model: ['m'] }],
+  ['behind long strings with escaped quotes, below', `{"s":[{"t":"${'x'.repeat(70)}\\""},"${'y'.repeat(64)}\\"]}\\""],"model":"m"}`, { model: ['m'] }],
   ['with an escaped name', '{"\\u006dodel":"m"}', { model: ['m'] }],
   ['twice', '{"model":"a","x":{},"model":"b"}', { model: ['a', 'b'] }],
   ['twice, once escaped', '{"model":"a","mod\\u0065l":"b"}', { model: ['a', 'b'] }],
@@ -71,15 +72,17 @@ test('MemberScanner finds in any object what JSON.parse finds there, whatever it
     const kind = random(depth > 3 ? 4 : 6)
     if (kind === 4) return Array.from({ length: random(4) }, () => value(depth + 1))
     if (kind === 5) return Object.fromEntries(Array.from({ length: random(4) }, () => [word(), value(depth + 1)]))
-    return [null, random(2) === 0, random(1e9) / 7, word().repeat(random(30))][kind]
+    return [null, random(2) === 0, random(1e9) / 7, word().repeat(random(90))][kind]
   }
   const word = () => ['model', 'a\\', '"', '\n', '{', 'é🌍', 'modelid', '"model":', ','][random(9)]!
   for (let round = 0; round < 500; round++) {
     const object = Object.fromEntries([...Array.from({ length: random(6) }, () => [word(), value(0)]), ['max_tokens', value(0)]]) as Record<string, unknown>
     const bytes = Buffer.from(JSON.stringify(object, null, random(3)))
-    const found = scan(pieces(bytes, 1 + random(40)))
-    assert.deepStrictEqual(found?.max_tokens, [object.max_tokens])
-    assert.deepStrictEqual(found.model, Object.hasOwn(object, 'model') ? [object.model] : undefined)
+    for (const chunks of [pieces(bytes, 1 + random(40)), [bytes]]) {
+      const found = scan(chunks)
+      assert.deepStrictEqual(found?.max_tokens, [object.max_tokens])
+      assert.deepStrictEqual(found.model, Object.hasOwn(object, 'model') ? [object.model] : undefined)
+    }
   }
 })
 
