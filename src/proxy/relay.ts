@@ -109,12 +109,14 @@ class Relay {
   #passWhole(whole: Buffer): void {
     const sink = this.#begin()
     this.#bytes = whole.length
+    // AWS is done with it, and its connection is another's soon.
+    this.#exchange.onGone = undefined
     // First the heads of all that ends in this turn, then one write after the other: each leaves the caches to the kernel.
-    queueMicrotask(() => {
+    void Promise.resolve().then(() => {
       sink.end(whole)
       this.#parts.tap?.push(whole)
       this.#settle(undefined)
-    })
+    }).catch(this.#reject)
   }
 
   #begin(atOnce = false): Sink {

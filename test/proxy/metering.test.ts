@@ -27,6 +27,29 @@ test('counts that no model can have used are none: they neither end the process 
   assert.deepEqual([input, output], [0, 7])
 })
 
+test('the counts of a whole answer are found, however it comes: with its head, behind it, without a length', async () => {
+  const proxy = await proxyWith({})
+  const answer = '{"usage":{"inputTokens":11,"outputTokens":7}}'
+  const whole = { 'Content-Type': 'application/json', 'Content-Length': answer.length }
+  const scripts: Record<string, Script> = {
+    'with its head': (_seen, response) => response.writeHead(200, whole).end(answer),
+    'behind it': (_seen, response) => {
+      response.writeHead(200, whole).flushHeaders()
+      setImmediate(() => response.end(answer))
+    },
+    'without a length': (_seen, response) => response.writeHead(200, { 'Content-Type': 'application/json' }).end(answer),
+  }
+  for (const [name, script] of Object.entries(scripts)) {
+    for (const protocol of PROTOCOLS) {
+      bedrock.script = script
+      const line = proxy.nextRequestLine()
+      assert.equal((await ask(protocol, proxy.port, `/model/${MODEL}/converse`, { headers, body: '{}' })).body.toString(), answer)
+      const { input_tokens: input, output_tokens: output, bytes_out: bytes } = await line
+      assert.deepEqual([input, output, bytes], [11, 7, answer.length], `${name}, ${protocol}`)
+    }
+  }
+})
+
 /** A stream of OpenAI's whose client has not asked for counts. */
 const uncounted: Script = (_seen, response) => {
   response.writeHead(200, { 'Content-Type': 'text/event-stream' })
