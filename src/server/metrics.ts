@@ -113,19 +113,21 @@ function countUser({ requests, tokens, cost }: UserMetrics, call: CallFacts, use
   for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(...user, kind).inc(call[field])
 }
 
-/** Asks once for each name; again where there are more names than anybody needs, as strangers choose models. */
+/** Asks once for each name; again for long ones, and where there are more than anybody needs: strangers choose models. */
 function kept<T>(make: (name: string) => T): (name: string) => T {
   const all = new Map<string, T>()
   return (name) => {
     let one = all.get(name)
     if (one !== undefined) return one
+    one = make(name)
     if (all.size >= MAX_KEPT) all.clear()
-    all.set(name, one = make(name))
+    if (name.length <= MAX_KEPT_LENGTH) all.set(name, one)
     return one
   }
 }
 
 const MAX_KEPT = 1000
+const MAX_KEPT_LENGTH = 256
 
 const DELAY_RESOLUTION_MS = 20
 
