@@ -1,6 +1,6 @@
 import type { Facts } from '../log/index.ts'
 
-/** What is written of every call at its end; the order of the fields is the order in the line. */
+/** What is written of every call at its end. */
 export interface CallRecord {
   /** When it began, as ISO 8601 in UTC. */
   readonly time: string
@@ -9,7 +9,7 @@ export interface CallRecord {
 }
 
 /**
- * Of a call, what the log of the proxy says as well (a type, as no interface is `LogFields`).
+ * Of a call, what the log of the proxy says as well (a type, as no interface is `LogFields`); the order of the fields is that of the line.
  * Never a prompt, never a token: nothing here comes from a body but counts.
  */
 export type CallFacts = {

@@ -6,7 +6,7 @@ export interface Standing {
   readonly value: number
   /** Never below zero, even where more was used than allowed. */
   readonly left: number
-  /** When all of it is there again; milliseconds since 1970. Of `concurrent` nobody knows: in a second, it says. */
+  /** When all of it is there again; milliseconds since 1970. Of `concurrent` nobody knows: a second from now. */
   readonly resetMs: number
 }
 

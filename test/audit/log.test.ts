@@ -37,13 +37,23 @@ test('the lines of one turn leave in one write, before the next turn ends', asyn
 
 test('no text can split a line, steer a terminal or make a line long', async () => {
   const { log, path } = new TestLog()
-  for (const hostile of ['a\nb', 'a\r\nb', '\u2028\u2029\x85', '\x1b[2J', '"}\n{"seq":1', '\ud800', 'x'.repeat(100_000), '","hash":"']) {
+  for (const hostile of ['a\nb', 'a\r\nb', '\u2028\u2029\x85', '\x7f', '\x1b[2J', '"}\n{"seq":1', '\ud800', 'x'.repeat(100_000), '","hash":"']) {
     log.end(call({ model: hostile, session_id: hostile, groups: Array.from({ length: 200 }, () => hostile) }))
   }
   await log.close()
   for (const line of readFileSync(path, 'utf8').slice(0, -1).split('\n')) assert.match(line, /^[^\x00-\x1f\x7f-\x9f\u2028\u2029]{1,60000}$/)
   assert.deepEqual(described(verify([path], none)), [])
   assert.equal((JSON.parse(linesIn(path)[0]!) as { model: string }).model, 'a\nb')
+})
+
+test('what a line says can be read back, in whatever script it is written', async () => {
+  const { log, path } = new TestLog()
+  const names = ['é€🌍'.repeat(100), '\x7f\x85', '日本語', 'ordinary']
+  for (const user of names) log.end(call({ user, groups: [user] }))
+  await log.close()
+  const lines = linesIn(path).map((line) => JSON.parse(line) as { user: string; groups: string[] })
+  assert.deepEqual(lines.map(({ user, groups }) => [user, ...groups]), names.map((name) => [name, name.length > 256 ? `${name.slice(0, 256)}…` : name]))
+  assert.deepEqual(described(verify([path], none)), [])
 })
 
 test('the file and its head are for their owner alone', async () => {

@@ -32,7 +32,7 @@ test('promtool finds nothing in the metrics of a proxy at work', { skip }, async
 test('promtool finds nothing in metrics of which each has a value, and reads labels as they are meant', { skip }, () => {
   const metrics = new Metrics({ version: '1', byUser: true, audit: undefined, checks: new Map([['a"b\\c\n', () => true]]), live: () => 1, limitsAvailable: () => true, credentialsEndMs: () => 1e12, issuers: () => [{ issuer: 'i', ageMs: 5 }] })
   metrics.observe({
-    time: '', request_id: '', user: '', issuer: '', groups: [], source: '', method: '', operation: 'Converse', model: 'amazon.nova-lite-v1:0', status: 200, failed: 'client', error: 'E', retried: undefined,
+    request_id: '', user: '', issuer: '', source: '', method: '', operation: 'Converse', model: 'amazon.nova-lite-v1:0', status: 200, failed: 'client', error: 'E', retried: undefined,
     bytes_in: 1, bytes_out: 1, input_tokens: 1, output_tokens: 1, cache_read_tokens: 1, cache_write_tokens: 1, cost_usd: 1e-7, first_byte_ms: 1, upstream_ms: 1, duration_ms: 1, aws_request_id: '', session_id: '',
   })
   const text = metrics.text()
