@@ -23,12 +23,15 @@ export class FrameReader implements Reader {
   }
 
   push(chunk: Buffer): void {
+    const all = chunk.toString('latin1')
+    const first = all.search(HINT)
     // As most come: nothing but whole frames, and none of interest.
-    if (!HINT.test(chunk.toString('latin1')) && this.#splitter.skip(chunk)) return
+    if (first < 0 && this.#splitter.skip(chunk)) return
     for (const { bytes, payload } of this.#splitter.push(chunk)) {
-      // Counts and their names are ASCII: the rest may look as it likes.
-      const text = bytes.toString('latin1')
-      const at = text.search(HINT)
+      // Most others are one frame. Counts and their names are ASCII: the rest may look as it likes.
+      const isAll = bytes.length === chunk.length && bytes.byteOffset === chunk.byteOffset && bytes.buffer === chunk.buffer
+      const text = isAll ? all : bytes.toString('latin1')
+      const at = isAll ? first : text.search(HINT)
       if (at < 0) continue
       const start = text.length - payload.length - 4
       // Decoding the headers costs more than all the rest.

@@ -92,6 +92,18 @@ test('UsageTap finds counts wherever in a frame its event stands, and takes none
   }
 })
 
+test('UsageTap takes no chunk for the frame that ends in it, though it is as long', () => {
+  const [first, second] = [chunk({ generation_token_count: 3 }), chunk({ generation_token_count: 4 })]
+  assert.equal(first.length, second.length)
+  const both = Buffer.concat([first, second])
+  for (let cut = 1; cut < first.length; cut++) {
+    const tap = new UsageTap(200, ['Content-Type', FRAMES])
+    // Each in memory of its own, as what is read of a socket can be.
+    for (const piece of [both.subarray(0, cut), both.subarray(cut, cut + first.length), both.subarray(cut + first.length)]) tap.push(Buffer.from(new Uint8Array(piece).buffer))
+    assert.equal(tap.end(true).output, 4, `cut at ${cut}`)
+  }
+})
+
 test('UsageTap keeps what it saw before a frame that no JSON is in, and looks no further', () => {
   const odd = encodeMessage(eventMessage('chunk', Buffer.from('{"bytes":"oken')))
   const metrics = chunk({ 'amazon-bedrock-invocationMetrics': { inputTokenCount: 99, outputTokenCount: 99 } })
