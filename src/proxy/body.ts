@@ -2,6 +2,7 @@ import { createHash, type Hash, hash as hashOf } from 'node:crypto'
 import type { RequestFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
 import type { MemberScanner } from '../json/index.ts'
+import { arrived } from './arrived.ts'
 import type { ByteBudget } from './budget.ts'
 import type { Exchange } from './exchange.ts'
 import { type EndCode, type Live, type Watch, whileWanted } from './live.ts'
@@ -95,7 +96,10 @@ export async function receiveBody(exchange: Exchange, fields: RequestFields, lim
     if (waiting !== undefined) await whileWanted(exchange, limits.caller, limits.watch, () => waiting)
     if (exchange.gone) throw new Refusal('CLIENT_GONE')
     exchange.continue()
-    return arrived(exchange, limits, reservation, declared) ?? await collect(exchange, limits, reservation, declared)
+    const whole = declared > MIN_HELD_BYTES ? undefined : arrived(exchange.body, declared)
+    if (whole === undefined) return await collect(exchange, limits, reservation, declared)
+    limits.scanner?.push(whole)
+    return new Payload([whole], declared, hashOf('sha256', whole, 'hex'), reservation)
   } catch (error) {
     reservation.release()
     throw error
@@ -151,17 +155,6 @@ class Reservation {
 const HOLD_MS = 3000
 /** Below this there is nothing to win. */
 const MIN_HELD_BYTES = 65_536
-
-/** A small body mostly comes with its head: what is all here is taken without a timer and without an event. */
-function arrived({ body }: Exchange, { scanner }: BodyLimits, reservation: Reservation, declared: number): Payload | undefined {
-  if (declared === 0 || declared > MIN_HELD_BYTES || body.readableLength !== declared) return undefined
-  // Not read(): of several pieces that gives the first alone, on Node 26.
-  const whole = body.read(declared) as Buffer
-  // Its end is told to nobody unless it flows.
-  body.resume()
-  scanner?.push(whole)
-  return new Payload([whole], declared, hashOf('sha256', whole, 'hex'), reservation)
-}
 
 function collect(exchange: Exchange, limits: BodyLimits, reservation: Reservation, declared: number): Promise<Payload> {
   const { body } = exchange

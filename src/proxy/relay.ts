@@ -3,6 +3,7 @@ import { type RequestFields, responseFields } from '../http/index.ts'
 import type { Caller } from '../identity/index.ts'
 import { UpstreamError } from '../upstream/index.ts'
 import type { UsageTap } from '../usage/index.ts'
+import { arrived } from './arrived.ts'
 import { acceptsEventStream, type Answer } from './call.ts'
 import type { Exchange, Sink } from './exchange.ts'
 import type { EndCode, Live, LiveAnswers } from './live.ts'
@@ -85,7 +86,7 @@ class Relay {
   }
 
   start(): void {
-    const whole = this.#answer.held ?? this.#arrived()
+    const whole = this.#answer.held ?? (this.#view === undefined ? arrived(this.#message, this.#length ?? 0) : undefined)
     if (whole !== undefined) return this.#passWhole(whole)
     this.#live = this.#parts.live.add(this.#end, this.#parts.caller)
     this.#exchange.onGone = this.#clientGone
@@ -94,16 +95,6 @@ class Relay {
     if (this.#message.destroyed) return this.#onClose()
     // Of a stream the head is news by itself. Otherwise it goes out in one write with the first bytes.
     if (this.#parts.route.operation.answer !== 'whole') this.#begin(true)
-  }
-
-  /** A small answer mostly comes with its head: what is all here is taken without an event. */
-  #arrived(): Buffer | undefined {
-    const message = this.#message
-    if (this.#length === undefined || this.#length === 0 || this.#view !== undefined || message.readableLength !== this.#length || message.destroyed) return undefined
-    const whole = message.read(this.#length) as Buffer
-    // Its end, which frees the connection, is told to nobody unless it flows.
-    message.resume()
-    return whole
   }
 
   #passWhole(whole: Buffer): void {
