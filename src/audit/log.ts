@@ -33,7 +33,7 @@ export interface AuditWorld {
 const TICK_MS = 1000
 /** Every so many ticks the head goes into the log of the proxy, out of reach of those who can write this one. */
 const TICKS_PER_ANCHOR = 60
-// Some 10,000 lines: longer than any disk should pause.
+// Some 8,000 lines: longer than any disk should pause.
 const MAX_QUEUED_BYTES = 8 * 1024 * 1024
 
 /** The audit log: lines go to a file in one chain, which goes on over restarts and from file to file. */

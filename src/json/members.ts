@@ -99,11 +99,14 @@ export class MemberScanner {
   #stringEnd(chunk: Buffer, end: number): number {
     this.#inString = false
     if (this.#state === 'name' || this.#state === 'first name') {
-      const name = unescaped(this.#capture.take(chunk, end))
-      this.#name = this.#names.byLowerCase.get(name?.toLowerCase() ?? '')
-      this.#state = name === undefined || ++this.#members > MAX_MEMBERS ? 'broken' : 'colon'
+      this.#nameEnd(unescaped(this.#capture.take(chunk, end)))
     }
     return end
+  }
+
+  #nameEnd(name: string | undefined): void {
+    this.#name = this.#names.byLowerCase.get(name?.toLowerCase() ?? '')
+    this.#state = name === undefined || ++this.#members > MAX_MEMBERS ? 'broken' : 'colon'
   }
 
   #below(chunk: Buffer, start: number): number {
@@ -142,9 +145,7 @@ export class MemberScanner {
     let end = start
     for (; end < most && chunk[end] !== DOUBLE_QUOTE; end++) if (chunk[end] === BACKSLASH || chunk[end]! > 0x7f) return 0
     if (end === most) return 0
-    const { marks, byLowerCase } = this.#names
-    this.#name = marks.has(markOf(end - start, chunk[start]!)) ? byLowerCase.get(chunk.toString('latin1', start, end).toLowerCase()) : undefined
-    this.#state = ++this.#members > MAX_MEMBERS ? 'broken' : 'colon'
+    this.#nameEnd(this.#names.marks.has(markOf(end - start, chunk[start]!)) ? chunk.toString('latin1', start, end) : '')
     return end + 1
   }
 

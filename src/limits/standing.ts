@@ -10,16 +10,10 @@ export interface Standing {
   readonly resetMs: number
 }
 
-/** The limits of which many clients know three headers each, by the names that they know. */
-const OF_A_MINUTE = new Map<LimitName, FieldNames>([
-  ['requests_per_minute', ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests']],
-  ['tokens_per_minute', ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens']],
-])
-
-type FieldNames = readonly [limit: string, remaining: string, reset: string]
-
-/** All others have one. */
-const OTHERS: Readonly<Partial<Record<LimitName, string>>> = {
+/** The headers of each limit: of those of a minute the three that many clients know, else one. */
+const NAMES: Readonly<Record<LimitName, string | readonly [limit: string, remaining: string, reset: string]>> = {
+  requests_per_minute: ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'],
+  tokens_per_minute: ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'],
   concurrent: 'x-ratelimit-concurrent', tokens_per_day: 'x-ratelimit-tokens-day', tokens_per_month: 'x-ratelimit-tokens-month',
   usd_per_day: 'x-ratelimit-usd-day', usd_per_month: 'x-ratelimit-usd-month',
 }
@@ -29,9 +23,9 @@ export function rateLimitFields(standings: readonly Standing[], nowMs: number): 
   const fields: string[] = []
   for (const { limit, value, left, resetMs } of standings) {
     const [all, remaining, resetS] = [shown(limit, value), shown(limit, left), Math.max(0, Math.ceil((resetMs - nowMs) / 1000))]
-    const names = OF_A_MINUTE.get(limit)
-    if (names !== undefined) fields.push(names[0], all, names[1], remaining, names[2], String(resetS))
-    else fields.push(OTHERS[limit]!, `limit=${all}, remaining=${remaining}${limit === 'concurrent' ? '' : `, reset=${resetS}`}`)
+    const names = NAMES[limit]
+    if (typeof names !== 'string') fields.push(names[0], all, names[1], remaining, names[2], String(resetS))
+    else fields.push(names, `limit=${all}, remaining=${remaining}${limit === 'concurrent' ? '' : `, reset=${resetS}`}`)
   }
   return fields
 }

@@ -26,7 +26,6 @@ const FAMILIES = [
   'meta.llama', 'minimax', 'mistral', 'moonshot', 'nvidia.nemotron', 'openai.gpt-oss', 'qwen', 'stability', 'twelvelabs', 'writer.palmyra', 'zai.glm',
 ]
 const FAMILY = new RegExp(`(?:^|[./])(${FAMILIES.map((name) => name.replaceAll('.', '\\.')).join('|')})`)
-const familyOf = kept((id) => FAMILY.exec(id)?.[1] ?? 'other')
 const model = { name: 'model', values: [...FAMILIES, 'none'] }
 
 // A model answers within milliseconds (counting tokens) or thinks for minutes.
@@ -66,7 +65,7 @@ export class Metrics {
   observe(call: CallFacts): void {
     const { requests, cost, errors } = this.#calls
     const operation = call.operation ?? 'none'
-    const family = call.model === undefined ? 'none' : familyOf(call.model)
+    const family = call.model === undefined ? 'none' : FAMILY.exec(call.model)?.[1] ?? 'other'
     requests.with(operation, family, String(call.status ?? 'none'), call.failed ?? 'none').inc()
     const { received, sent, duration, firstByte, upstream } = this.#ofOperation(operation)
     received.inc(call.bytes_in)
@@ -113,21 +112,15 @@ function countUser({ requests, tokens, cost }: UserMetrics, call: CallFacts, use
   for (const [field, kind] of TOKENS) if (call[field] !== undefined) tokens.with(...user, kind).inc(call[field])
 }
 
-/** Asks once for each name; again for long ones, and where there are more than anybody needs: strangers choose models. */
+/** Asks once for each name: of a closed list. */
 function kept<T>(make: (name: string) => T): (name: string) => T {
   const all = new Map<string, T>()
   return (name) => {
     let one = all.get(name)
-    if (one !== undefined) return one
-    one = make(name)
-    if (all.size >= MAX_KEPT) all.clear()
-    if (name.length <= MAX_KEPT_LENGTH) all.set(name, one)
+    if (one === undefined) all.set(name, one = make(name))
     return one
   }
 }
-
-const MAX_KEPT = 1000
-const MAX_KEPT_LENGTH = 256
 
 const DELAY_RESOLUTION_MS = 20
 

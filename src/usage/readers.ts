@@ -28,7 +28,7 @@ export class FrameReader implements Reader {
     // As most come: nothing but whole frames, and none of interest.
     if (first < 0 && this.#splitter.skip(chunk)) return
     for (const { bytes, payload } of this.#splitter.push(chunk)) {
-      // Most others are one frame. Counts and their names are ASCII: the rest may look as it likes.
+      // Most others are one frame (another, that ends here, can be as long). Counts and their names are ASCII: the rest may look as it likes.
       const isAll = bytes.length === chunk.length && bytes.byteOffset === chunk.byteOffset && bytes.buffer === chunk.buffer
       const text = isAll ? all : bytes.toString('latin1')
       const at = isAll ? first : text.search(HINT)
