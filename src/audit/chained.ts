@@ -5,6 +5,8 @@ import { membersOf } from '../log/index.ts'
 import { AuditError } from './error.ts'
 import { type Disk, LogFile } from './file.ts'
 
+/** For some eighty lines; one turn rarely has more. */
+const ROOM_BYTES = 64 * 1024
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /** A file, or one after the other, that holds a chain of lines. */
@@ -19,6 +21,8 @@ export class ChainedFile {
   /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
   #queue: string[] = []
   #queued = 0
+  /** The lines of each turn are made in the bytes of those before. */
+  readonly #room = Buffer.allocUnsafeSlow(ROOM_BYTES)
   /** Whether the next line is the first of the file, and what finishes a line that stands in it. */
   #opens: boolean
   #rest = NOTHING
@@ -89,7 +93,7 @@ export class ChainedFile {
   /** Writes what was added. What is returned kept the rest of it from the file; it is written the next time. */
   write(): Error | undefined {
     const [rest, heads] = [this.#rest, [] as Head[]]
-    const room = Buffer.allocUnsafe(this.#queued)
+    const room = this.#room.length >= this.#queued ? this.#room : Buffer.allocUnsafeSlow(this.#queued)
     let [end, head] = [0, this.#written]
     for (const body of this.#queue) {
       const next = putLine(room, end, head, body, this.#opens && heads.length === 0, this.#key)
@@ -145,7 +149,7 @@ export class ChainedFile {
     this.#advance(heads.slice(0, count))
     this.#queue = waiting
     this.#queued = waiting.reduce((sum, body) => sum + roomFor(body), 0)
-    return lines.subarray(bytes, end)
+    return Buffer.from(lines.subarray(bytes, end))
   }
 }
 
