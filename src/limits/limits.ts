@@ -9,7 +9,7 @@ import type { Reservation, Store, Usage } from './store.ts'
  *
  *     const ticket = limits.admit(caller, { tokens: 1200, microUsd: 3600 }, nowMs)
  *     try {
- *       // … fields.push(...ticket.fields(nowMs)), forward, relay …
+ *       // … fields.push(...ticket.fields(nowMs, false)), forward, relay …
  *       ticket.settle({ input: 310, output: 95, cacheRead: 0, cacheWrite: 0, microUsd: 2355 }, nowMs)
  *     } finally {
  *       ticket.release(nowMs)
@@ -97,9 +97,9 @@ export class Ticket {
     this.settle(NOTHING, nowMs)
   }
 
-  /** The `x-ratelimit-…` headers as name, value, name, value; none where nothing is limited. */
-  fields(nowMs: number): string[] {
-    return rateLimitFields(this.#reservation.standings(nowMs), nowMs)
+  /** What is left, as `rateLimitFields` puts it. */
+  fields(nowMs: number, wellKnown: boolean): string[] {
+    return rateLimitFields(this.#reservation.standings(nowMs), nowMs, wellKnown)
   }
 }
 

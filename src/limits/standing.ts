@@ -10,24 +10,30 @@ export interface Standing {
   readonly resetMs: number
 }
 
-/** The headers of each limit: of those of a minute the three that many clients know, else one. */
-const NAMES: Readonly<Record<LimitName, string | readonly [limit: string, remaining: string, reset: string]>> = {
+/** What the clients of OpenAI look for. */
+const WELL_KNOWN: { readonly [N in LimitName]?: readonly [limit: string, remaining: string, reset: string] } = {
   requests_per_minute: ['x-ratelimit-limit-requests', 'x-ratelimit-remaining-requests', 'x-ratelimit-reset-requests'],
   tokens_per_minute: ['x-ratelimit-limit-tokens', 'x-ratelimit-remaining-tokens', 'x-ratelimit-reset-tokens'],
-  concurrent: 'x-ratelimit-concurrent', tokens_per_day: 'x-ratelimit-tokens-day', tokens_per_month: 'x-ratelimit-tokens-month',
-  usd_per_day: 'x-ratelimit-usd-day', usd_per_month: 'x-ratelimit-usd-month',
 }
 
-/** The `x-ratelimit-…` headers as name, value, name, value; what is reset will be so in whole seconds from now. */
-export function rateLimitFields(standings: readonly Standing[], nowMs: number): string[] {
-  const fields: string[] = []
+/**
+ * How a caller stands, as a header (name, value), none where nothing is limited. It looks like a dictionary of RFC 9651:
+ * `usd_per_month=87.5;limit=100;reset=648000, concurrent=4;limit=5`. What is reset will be so in whole seconds from now.
+ * All in one line: each costs more than to admit the call.
+ *
+ * @param wellKnown - Whether the headers that clients of OpenAI look for follow.
+ */
+export function rateLimitFields(standings: readonly Standing[], nowMs: number, wellKnown: boolean): string[] {
+  if (standings.length === 0) return []
+  const known: string[] = []
+  let line = ''
   for (const { limit, value, left, resetMs } of standings) {
-    const [all, remaining, resetS] = [shown(limit, value), shown(limit, left), Math.max(0, Math.ceil((resetMs - nowMs) / 1000))]
-    const names = NAMES[limit]
-    if (typeof names !== 'string') fields.push(names[0], all, names[1], remaining, names[2], String(resetS))
-    else fields.push(names, `limit=${all}, remaining=${remaining}${limit === 'concurrent' ? '' : `, reset=${resetS}`}`)
+    const [all, remaining, reset] = [shown(limit, value), shown(limit, left), String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000)))]
+    line += `${line === '' ? '' : ', '}${limit}=${remaining};limit=${all}${limit === 'concurrent' ? '' : `;reset=${reset}`}`
+    const names = wellKnown ? WELL_KNOWN[limit] : undefined
+    if (names !== undefined) known.push(names[0], all, names[1], remaining, names[2], reset)
   }
-  return fields
+  return ['x-ratelimit-remaining', line, ...known]
 }
 
 /** The sentence for a client whose request does not fit. */

@@ -37,7 +37,7 @@ export function admit(limits: Limits, caller: Caller, { input, output }: Estimat
 function refuse(error: unknown, nowMs: number): never {
   if (error instanceof LimitExceeded) {
     const isBudget = error.code === 'LIMITS_BUDGET_EXCEEDED'
-    const more = { message: error.message, detail: error.standing.limit, fields: rateLimitFields([error.standing], nowMs) }
+    const more = { message: error.message, detail: error.standing.limit, fields: rateLimitFields([error.standing], nowMs, true) }
     throw isBudget ? new Refusal('BUDGET_SPENT', more) : new Refusal('RATE_LIMITED', { ...more, retryAfterS: error.retryAfterS })
   }
   if (error instanceof LimitsError) throw new Refusal('LIMITS_UNAVAILABLE', { detail: error.message })

@@ -131,7 +131,7 @@ async function call(exchange: Exchange, fields: RequestFields, route: Route, cal
     stopSigns()
     payload.answered(answer.status)
     if (operation.metered === true) story.tap = new UsageTap(answer.status, answer.fields)
-    const ours = [...ticket.fields(story.answeredMs), ...upstreamField(story.upstream)]
+    const ours = [...ticket.fields(story.answeredMs, operation.errors === 'openai'), ...upstreamField(story.upstream)]
     story.passage = await relay(answer, { exchange, route, fields, caller, ours, idleMs: house.clientIdleMs, live: house.live, tap: story.tap })
   } finally {
     stopSigns()

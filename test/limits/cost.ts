@@ -20,7 +20,7 @@ async function measure(name: string, row: object, path: string | undefined, perT
     for (let i = 0; i < ROUNDS; i += perTurn) {
       for (let j = 0; j < perTurn; j++) {
         const ticket = limits.admit(people[(i + j) % people.length]!, { tokens: 1000, microUsd: 3000 }, Date.now()) as Ticket
-        if (fields) ticket.fields(Date.now())
+        if (fields) ticket.fields(Date.now(), false)
         ticket.settle({ input: 300, output: 100, cacheRead: 0, cacheWrite: 0, microUsd: 2000 }, Date.now())
         ticket.release(Date.now())
       }

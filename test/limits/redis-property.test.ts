@@ -11,7 +11,7 @@ const ROW: LimitRow = {
 const REQUESTS = 2500
 
 /** What a caller of limits would see of what was asked. */
-const seen = (given: Ticket | string, nowMs: number): unknown => (given instanceof Ticket ? given.fields(nowMs) : given)
+const seen = (given: Ticket | string, nowMs: number): unknown => (given instanceof Ticket ? given.fields(nowMs, true) : given)
 
 await withRedis((server) => {
   for (const seed of [1, 2]) {

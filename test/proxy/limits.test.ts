@@ -31,16 +31,25 @@ async function proxyWith(limits: object, more: object = {}): Promise<TestProxy> 
 test('limits.default.requests_per_minute, burst: what comes faster is 429 with the time to wait, and costs AWS nothing', async () => {
   const { port } = await proxyWith({ default: { requests_per_minute: 60, burst: 2 } })
   const first = await call(port)
-  assert.deepEqual([first.status, first.headers['x-ratelimit-limit-requests'], first.headers['x-ratelimit-remaining-requests']], [200, '60', '1'])
+  assert.deepEqual([first.status, first.headers['x-ratelimit-remaining'], first.headers['x-ratelimit-remaining-requests']], [200, 'requests_per_minute=1;limit=60;reset=1', undefined])
   assert.equal((await call(port)).status, 200)
   const before = bedrock.seen.length
   const refused = await call(port)
   assert.equal(refused.status, 429)
   assert.deepEqual([refused.headers['x-amzn-errortype'], refused.headers['retry-after'], refused.headers['x-should-retry']], ['ThrottlingException', '1', undefined])
-  assert.equal(refused.headers['x-ratelimit-remaining-requests'], '0')
+  assert.deepEqual([refused.headers['x-ratelimit-remaining'], refused.headers['x-ratelimit-remaining-requests']], ['requests_per_minute=0;limit=60;reset=2', '0'])
   assert.match(JSON.parse(refused.body.toString()).message as string, /requests_per_minute/)
   assert.equal(bedrock.seen.length, before)
   assert.equal((await call(port, { sub: 'bob' })).status, 200, 'others are not held up')
+})
+
+test('OpenAI and Mantle: an answer says what is left of a minute in the headers that their clients look for, too', async () => {
+  const { port } = await proxyWith({ default: { requests_per_minute: 60, tokens_per_minute: 6000, concurrent: 9 } })
+  for (const [i, path] of ['/openai/v1/chat/completions', '/mantle/v1/responses'].entries()) {
+    const { headers } = await ask('HTTP/1.1', port, path, { headers: { authorization: `Bearer ${token({ sub: path })}` }, body: '{"model":"openai.gpt-oss-20b-1:0","max_completion_tokens":50}' })
+    const known = ['limit-requests', 'remaining-requests', 'reset-requests', 'limit-tokens', 'remaining-tokens', 'reset-tokens'].map((name) => headers[`x-ratelimit-${name}`])
+    assert.deepEqual(known, ['60', '59', '1', '6000', '5934', '1'], String(i))
+  }
 })
 
 test('StartAsyncInvoke is held to the rate of its caller, though nobody learns what its job uses', async () => {

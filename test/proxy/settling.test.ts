@@ -107,7 +107,7 @@ test(`${REQUESTS} requests that end in every way there is, the program killed ${
   writeFileSync(revoked, '[]\n')
   await lives.reload()
   const small = (user: string, name = ''): Promise<Got> => ask('HTTP/1.1', port, '/model/meta.llama3-8b-instruct-v1:0/converse', { headers: { ...bearer(user), 'x-claude-code-session-id': name }, body: '{"maxTokens":7}' })
-  const remaining = ({ headers }: Got, what: string) => Number(/remaining=([\d.]+)/.exec(String(headers[`x-ratelimit-${what}`]))?.[1])
+  const remaining = ({ headers }: Got, limit: string) => Number(new RegExp(`\\b${limit}=([\\d.]+)`).exec(String(headers['x-ratelimit-remaining']))?.[1])
   for (const user of USERS) {
     // Of a client that left, the last is heard when its connection is gone.
     for (let tries = 1; remaining(await small(user), 'concurrent') !== PLACES - 1; tries++) assert.ok(tries < 500, `places of ${user} are still taken`)
@@ -130,7 +130,7 @@ test(`${REQUESTS} requests that end in every way there is, the program killed ${
     const got = await small(user, 'last')
     const { day } = usageOf([...carried, ...lives.soFar().calls.filter((line) => isCharged(line) && line.session_id !== 'last').map(chargeOf)], user)
     // Of the call itself four tokens for its fifteen bytes and seven for the answer are held; its model has no price.
-    assert.deepEqual([BIG - remaining(got, 'tokens-day') - 11, Math.round((BIG - remaining(got, 'usd-day')) * 1e6)], [day.input + day.output, day.microUsd], user)
+    assert.deepEqual([BIG - remaining(got, 'tokens_per_day') - 11, Math.round((BIG - remaining(got, 'usd_per_day')) * 1e6)], [day.input + day.output, day.microUsd], user)
   }
 
   const counted = await metrics()
