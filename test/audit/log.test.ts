@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { createHash, createHmac, createSecretKey } from 'node:crypto'
 import { appendFileSync, chmodSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, rmdirSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs'
 import { test } from 'node:test'
@@ -158,26 +159,33 @@ test('lines cut from the end while the process was down are told at the start, a
   assert.deepEqual(described(verify([path], none)), ['4 lines 4 to 5 of the chain are missing before this one'])
 })
 
+/** A disk with room for so many bytes. */
+function diskWith(left: number) {
+  return {
+    ...nodeDisk, left,
+    write(fd: number, bytes: Buffer) {
+      if (this.left <= 0) throw full()
+      const count = writeSync(fd, bytes.subarray(0, this.left))
+      this.left -= count
+      return count
+    },
+  }
+}
+
 for (const fail of ['closed', 'open'] as const) {
   test(`a disk that is full after any byte: fail ${fail}, nothing is torn, and what waited is written later`, async () => {
     for (let room = 0; room < 1600; room += 13) {
-      let left = room
-      const write = (fd: number, bytes: Buffer) => {
-        if (left <= 0) throw full()
-        const count = writeSync(fd, bytes.subarray(0, left))
-        left -= count
-        return count
-      }
-      const { log, path, messages } = new TestLog({ fail }, { ...nodeDisk, write })
+      const disk = diskWith(room)
+      const { log, path, messages } = new TestLog({ fail }, disk)
       log.end(call())
       log.end(call())
       await turn()
       log.end(call())
       await turn()
       assert.ok(!existsSync(path) || readFileSync(path, 'utf8') === '' || readFileSync(path, 'utf8').endsWith('}\n'), 'no torn line')
-      const failed = left <= 0
+      const failed = disk.left <= 0
       assert.equal(log.writable(), fail === 'open' || !failed, String(room))
-      left = Infinity
+      disk.left = Infinity
       await log.close()
       const { problems, last } = verify([path], none)
       assert.deepEqual([problems, last?.seq], [[], 3])
@@ -185,6 +193,32 @@ for (const fail of ['closed', 'open'] as const) {
     }
   })
 }
+
+const appendOnly = (path: string, on: boolean) => spawnSync('chattr', [on ? '+a' : '-a', path]).status === 0
+const canBe = (path: string) => {
+  writeFileSync(path, '')
+  return appendOnly(path, true) && appendOnly(path, false)
+}
+
+test('a disk that is full after any byte of a file that cannot be cut (chattr +a): the line is finished where it broke off', { skip: !canBe(freshPath()) && 'chattr +a is not for this user or file system' }, async () => {
+  for (let room = 1; room < 1600; room += 130) {
+    const disk = diskWith(room)
+    const test = new TestLog({ fail: 'open' }, disk)
+    appendOnly(test.path, true)
+    try {
+      for (let i = 0; i < 4; i++) {
+        test.log.end(call({ bytes_in: i }))
+        await turn()
+      }
+      disk.left = Infinity
+      await test.log.close()
+      const { problems, last } = verify([test.path], none)
+      assert.deepEqual([problems, last?.seq], [[], 4], String(room))
+    } finally {
+      appendOnly(test.path, false)
+    }
+  }
+})
 
 test('trouble is logged once, tried again each second, and its end is told', async () => {
   let bad = true
