@@ -19,7 +19,7 @@ const WELL_KNOWN: { readonly [N in LimitName]?: readonly [limit: string, remaini
 /**
  * How a caller stands, as a header (name, value), none where nothing is limited. It looks like a dictionary of RFC 9651:
  * `usd_per_month=87.5;limit=100;reset=648000, concurrent=4;limit=5`. What is reset will be so in whole seconds from now.
- * All in one line: each costs more than to admit the call.
+ * All in one line: each line costs more CPU time than admitting the call.
  *
  * @param wellKnown - Whether the headers that clients of OpenAI look for follow.
  */
