@@ -42,7 +42,8 @@ export class Limits {
    * @throws LimitsError - `LIMITS_STORE_UNAVAILABLE`. A promise rejects with the same.
    */
   admit(caller: LimitedCaller, estimate: Estimate, nowMs: number): Ticket | Promise<Ticket> {
-    whole(estimate.tokens, estimate.microUsd)
+    whole(estimate.tokens)
+    whole(estimate.microUsd)
     const reservation = this.#store.reserve(this.#allowances.of(caller), estimate, nowMs)
     return reservation instanceof Promise ? reservation.then((one) => new Ticket(one)) : new Ticket(reservation)
   }
@@ -86,7 +87,7 @@ export class Ticket {
 
   /** Counts what was really used, whole or as far as it was seen. */
   settle(spent: Spent, nowMs: number): void {
-    whole(spent.input, spent.output, spent.cacheRead, spent.cacheWrite, spent.microUsd)
+    for (const kind of KINDS) whole(spent[kind])
     if (this.#ended) return
     this.#ended = true
     this.#reservation.settle(spent, nowMs)
@@ -103,7 +104,9 @@ export class Ticket {
   }
 }
 
+const KINDS = Object.keys(NOTHING) as (keyof Spent)[]
+
 /** A number that is none would stay in the counters for ever. */
-function whole(...amounts: readonly number[]): void {
-  if (!amounts.every((amount) => Number.isSafeInteger(amount) && amount >= 0)) throw new TypeError('amounts are whole numbers from 0')
+function whole(amount: number): void {
+  if (!Number.isSafeInteger(amount) || amount < 0) throw new TypeError('amounts are whole numbers from 0')
 }

@@ -28,10 +28,13 @@ export function rateLimitFields(standings: readonly Standing[], nowMs: number, w
   const known: string[] = []
   let line = ''
   for (const { limit, value, left, resetMs } of standings) {
-    const [all, remaining, reset] = [shown(limit, value), shown(limit, left), String(Math.max(0, Math.ceil((resetMs - nowMs) / 1000)))]
-    line += `${line === '' ? '' : ', '}${limit}=${remaining};limit=${all}${limit === 'concurrent' ? '' : `;reset=${reset}`}`
+    const all = shown(limit, value)
+    const remaining = shown(limit, left)
+    const reset = Math.max(0, Math.ceil((resetMs - nowMs) / 1000))
+    if (line !== '') line += ', '
+    line += limit === 'concurrent' ? `${limit}=${remaining};limit=${all}` : `${limit}=${remaining};limit=${all};reset=${reset}`
     const names = wellKnown ? WELL_KNOWN[limit] : undefined
-    if (names !== undefined) known.push(names[0], all, names[1], remaining, names[2], reset)
+    if (names !== undefined) known.push(names[0], all, names[1], remaining, names[2], String(reset))
   }
   return ['x-ratelimit-remaining', line, ...known]
 }
