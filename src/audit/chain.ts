@@ -37,8 +37,7 @@ export const FRAME_BYTES = 256
  */
 export function putLine(bytes: Buffer, at: number, before: Head, body: string, opens: boolean, key: KeyObject | undefined): { readonly end: number; readonly head: Head } {
   const seq = before.seq + 1
-  const from = at + bytes.write(`{"seq":${seq},"prev":"${before.hash}",${opens ? OPENS : ''}`, at, 'latin1')
-  const to = from + bytes.write(body, from)
+  const to = at + bytes.write(`{"seq":${seq},"prev":"${before.hash}",${opens ? OPENS : ''}${body}`, at)
   const own = digest(bytes.subarray(at, to), key)
   return { end: to + bytes.write(`,"hash":"${own}"}\n`, to, 'latin1'), head: { seq, hash: own } }
 }
