@@ -139,7 +139,7 @@ async function clearOut(furniture: Furniture, error: unknown): Promise<never> {
 function limitsOf({ config, limitsCa }: Setup, log: Log): Limits {
   const redis = redisOptions(config, limitsCa)
   if (redis !== undefined) return openSharedLimits(limitTable(config), redis, { nowMs: Date.now, monotonicMs: () => performance.now(), random: Math.random, after, log })
-  return openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, soon: setImmediate, after, log })
+  return openLimits(limitTable(config), journalOptions(config), { nowMs: Date.now, after, log })
 }
 
 /**

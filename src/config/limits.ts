@@ -40,7 +40,7 @@ export const limits = {
     text: 'Where it is counted what callers use: in memory; in a journal as well, so that days and months outlive the process; or in a Redis or Valkey, where several proxies have one count.',
     wrong: '`memory`: each restart gives everybody a new day and a new month. Several proxies without `redis`: each gives everybody all of it.' },
   'limits.path': { kind: path, reload: 'restart',
-    text: 'The file of the journal, in a folder that the proxy can write to. One process has it; killed, it loses what ended in one turn of its event loop, and the calls in flight.',
+    text: 'The file of the journal, in a folder that the proxy can write to. One process has it; killed, it loses what ended in its last 10 ms, and the calls in flight.',
     wrong: 'Not writable, damaged, or another process has it: the start fails.' },
   'limits.url': { kind: redisUrl, reload: 'restart',
     text: 'The Redis (7 or later) or Valkey of the limits: `redis://host:6379`, with TLS `rediss://`, with a database `/1` behind it, with a user and password before the host.',

@@ -129,8 +129,9 @@ export class Account {
   }
 
   #standing(limit: Limit, nowMs: number): Standing {
-    const { left, readyMs } = METERS[limit.name]
-    return { limit: limit.name, value: limit.value, left: Math.max(0, left(this, limit, nowMs)), resetMs: readyMs(this, limit, limit.burst, nowMs) }
+    const { left: leftOf, readyMs } = METERS[limit.name]
+    const left = Math.max(0, leftOf(this, limit, nowMs))
+    return { limit: limit.name, value: limit.value, left, short: left * 4 < limit.burst, resetMs: readyMs(this, limit, limit.burst, nowMs) }
   }
 }
 

@@ -98,9 +98,13 @@ export class Ticket {
     this.settle(NOTHING, nowMs)
   }
 
-  /** What is left, as `rateLimitFields` puts it. */
-  fields(nowMs: number, wellKnown: boolean): string[] {
-    return rateLimitFields(this.#reservation.standings(nowMs), nowMs, wellKnown)
+  /**
+   * What is left, as `rateLimitFields` puts it: for clients of OpenAI, which plan by it, of every limit; for others, as a warning, of those of
+   * which little is left. A header costs more CPU time than admitting the call.
+   */
+  fields(nowMs: number, forOpenAi: boolean): string[] {
+    const standings = this.#reservation.standings(nowMs)
+    return rateLimitFields(forOpenAi ? standings : standings.filter(({ short }) => short), nowMs, forOpenAi)
   }
 }
 

@@ -6,6 +6,8 @@ export interface Standing {
   readonly value: number
   /** Never below zero, even where more was used than allowed. */
   readonly left: number
+  /** Whether less than a quarter is left of what can be there at once. */
+  readonly short: boolean
   /** When all of it is there again; milliseconds since 1970. Of `concurrent` nobody knows: a second from now. */
   readonly resetMs: number
 }

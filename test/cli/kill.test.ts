@@ -16,6 +16,8 @@ const TIMES = process.features.typescript === 'strip' ? 50 : 10
 /** Machines that are killed, each again and again, at the same time. */
 const HOSTS = ['one', 'two']
 const CLIENTS = 8
+/** Longer than what ended waits to be in the journal: in that time one call of each client can end, no more. */
+const APART_MS = 16
 const TORN = 'this is no whole line of the log: foreign, changed, or left unfinished by a crash'
 
 const folder = mkdtempSync(join(tmpdir(), 'kill-'))
@@ -29,7 +31,7 @@ bedrock.script = ({ target }, response) => {
   setTimeout(() => {
     response.writeHead(200, { 'Content-Type': 'application/json' })
     response.end(JSON.stringify({ usage: { inputTokens: 1, outputTokens: 10, cacheReadInputTokens: 100, cacheWriteInputTokens: 1000 } }))
-  }, Math.random() * 8)
+  }, APART_MS + Math.random() * 8)
 }
 
 /** Whether a whole answer came. */
@@ -66,7 +68,7 @@ class Host {
     const port = await program.port()
     const agent = new Agent({ keepAlive: true })
     const answered: string[] = []
-    const [first, enough] = [this.#asked, 1 + Math.floor(Math.random() * 120)]
+    const [first, enough] = [this.#asked, 1 + Math.floor(Math.random() * 60)]
     const client = async () => {
       for (;;) {
         const model = `${this.name}.m${this.#asked++}`
@@ -109,7 +111,7 @@ class Host {
 
   #checkJournal(answered: readonly string[], asked: readonly string[], recorded: number): void {
     const log = createLog({ level: 'error', format: 'json', nowMs: Date.now, write: (line) => assert.fail(line) })
-    const limits = openLimits({ default: {}, groups: new Map(), users: new Map(), issuers: [undefined] }, { path: this.#journal, fail: 'closed' }, { nowMs: Date.now, soon: setImmediate, after: () => () => undefined, log })
+    const limits = openLimits({ default: {}, groups: new Map(), users: new Map(), issuers: [undefined] }, { path: this.#journal, fail: 'closed' }, { nowMs: Date.now, after: () => () => undefined, log })
     const { month } = limits.usage({ issuer: '', user: 'alice' }, Date.now()) as { month: { input: number } }
     void limits.close()
     const n = month.input

@@ -28,19 +28,19 @@ export function contract(store: string, open: (row: LimitRow) => Limits | Promis
   test(`${store}: every limit refuses by its name, and tells its value, what is left, its reset and when to come back`, async () => {
     // One request of 40 tokens and 4 dollars runs; the next needs as much.
     const cases: readonly (readonly [LimitRow, ReturnType<typeof refusalOf>['standing'], retryAfterS: number, code: LimitsError['code'], message: string])[] = [
-      [{ requests_per_minute: 6, burst: 1 }, { limit: 'requests_per_minute', value: 6, left: 0, resetMs: START_MS + 10_000 }, 10, 'LIMITS_RATE_EXCEEDED',
+      [{ requests_per_minute: 6, burst: 1 }, { limit: 'requests_per_minute', value: 6, left: 0, short: true, resetMs: START_MS + 10_000 }, 10, 'LIMITS_RATE_EXCEEDED',
         'The request does not fit into the limit requests_per_minute: 0 of 6 left, reset at 2026-03-15T12:00:10Z.'],
-      [{ concurrent: 1 }, { limit: 'concurrent', value: 1, left: 0, resetMs: START_MS + 1000 }, 1, 'LIMITS_RATE_EXCEEDED',
+      [{ concurrent: 1 }, { limit: 'concurrent', value: 1, left: 0, short: true, resetMs: START_MS + 1000 }, 1, 'LIMITS_RATE_EXCEEDED',
         'The request does not fit into the limit concurrent: 0 of 1 left, reset at 2026-03-15T12:00:01Z.'],
-      [{ tokens_per_minute: 60 }, { limit: 'tokens_per_minute', value: 60, left: 20, resetMs: START_MS + 40_000 }, 20, 'LIMITS_RATE_EXCEEDED',
+      [{ tokens_per_minute: 60 }, { limit: 'tokens_per_minute', value: 60, left: 20, short: false, resetMs: START_MS + 40_000 }, 20, 'LIMITS_RATE_EXCEEDED',
         'The request does not fit into the limit tokens_per_minute: 20 of 60 left, reset at 2026-03-15T12:00:40Z.'],
-      [{ tokens_per_day: 79 }, { limit: 'tokens_per_day', value: 79, left: 39, resetMs: MIDNIGHT_MS }, 43_200, 'LIMITS_BUDGET_EXCEEDED',
+      [{ tokens_per_day: 79 }, { limit: 'tokens_per_day', value: 79, left: 39, short: false, resetMs: MIDNIGHT_MS }, 43_200, 'LIMITS_BUDGET_EXCEEDED',
         'The request does not fit into the limit tokens_per_day: 39 of 79 left, reset at 2026-03-16T00:00:00Z.'],
-      [{ tokens_per_month: 40 }, { limit: 'tokens_per_month', value: 40, left: 0, resetMs: APRIL_MS }, (APRIL_MS - START_MS) / 1000, 'LIMITS_BUDGET_EXCEEDED',
+      [{ tokens_per_month: 40 }, { limit: 'tokens_per_month', value: 40, left: 0, short: true, resetMs: APRIL_MS }, (APRIL_MS - START_MS) / 1000, 'LIMITS_BUDGET_EXCEEDED',
         'The request does not fit into the limit tokens_per_month: 0 of 40 left, reset at 2026-04-01T00:00:00Z.'],
-      [{ usd_per_day: 4_500_000 }, { limit: 'usd_per_day', value: 4_500_000, left: 500_000, resetMs: MIDNIGHT_MS }, 43_200, 'LIMITS_BUDGET_EXCEEDED',
+      [{ usd_per_day: 4_500_000 }, { limit: 'usd_per_day', value: 4_500_000, left: 500_000, short: true, resetMs: MIDNIGHT_MS }, 43_200, 'LIMITS_BUDGET_EXCEEDED',
         'The request does not fit into the limit usd_per_day: 0.5 of 4.5 left, reset at 2026-03-16T00:00:00Z.'],
-      [{ usd_per_month: 4_000_001 }, { limit: 'usd_per_month', value: 4_000_001, left: 1, resetMs: APRIL_MS }, (APRIL_MS - START_MS) / 1000, 'LIMITS_BUDGET_EXCEEDED',
+      [{ usd_per_month: 4_000_001 }, { limit: 'usd_per_month', value: 4_000_001, left: 1, short: true, resetMs: APRIL_MS }, (APRIL_MS - START_MS) / 1000, 'LIMITS_BUDGET_EXCEEDED',
         'The request does not fit into the limit usd_per_month: 0.000001 of 4.000001 left, reset at 2026-04-01T00:00:00Z.'],
     ]
     assert.deepEqual(cases.map(([, { limit }]) => limit).sort(), [...LIMIT_NAMES].sort())
@@ -66,9 +66,9 @@ export function contract(store: string, open: (row: LimitRow) => Limits | Promis
     for (const [name, small] of [['requests_per_minute', 1], ['concurrent', 1], ['tokens_per_minute', 10], ['tokens_per_day', 10], ['tokens_per_month', 10], ['usd_per_day', 10], ['usd_per_month', 10]] as const) {
       const limits = await open({ ...row, [name]: small })
       const ticket = await admit(limits, ANN, START_MS, 10, 10)
-      const before = ticket.fields(START_MS, false)
+      const before = ticket.fields(START_MS, true)
       for (let i = 0; i < 5; i++) assert.equal(await outcome(limits, ANN, START_MS, 10, 10), name)
-      assert.deepEqual(ticket.fields(START_MS, false), before)
+      assert.deepEqual(ticket.fields(START_MS, true), before)
     }
   })
 
@@ -79,6 +79,14 @@ export function contract(store: string, open: (row: LimitRow) => Limits | Promis
       'x-ratelimit-limit-requests', '60', 'x-ratelimit-remaining-requests', '59', 'x-ratelimit-reset-requests', '1',
     ])
     assert.deepEqual((await admit(await open({}), ANN, START_MS)).fields(START_MS, true), [])
+  })
+
+  test(`${store}: only clients of OpenAI are told what is left while a quarter of it is; a burst is all there can be at once`, async () => {
+    const limits = await open({ requests_per_minute: 60, burst: 4, tokens_per_day: 1000 })
+    const fields: string[][] = []
+    for (const tokens of [750, 1, 0, 0]) fields.push((await admit(limits, ANN, START_MS, tokens)).fields(START_MS, false))
+    const tokens = 'tokens_per_day=249;limit=1000;reset=43200'
+    assert.deepEqual(fields, [[], ['x-ratelimit-remaining', tokens], ['x-ratelimit-remaining', tokens], ['x-ratelimit-remaining', `${tokens}, requests_per_minute=0;limit=60;reset=4`]])
   })
 
   test(`${store}: what was overdrawn is shown as nothing left`, async () => {

@@ -4,10 +4,15 @@ import { join } from 'node:path'
 import { openLimits, type Ticket } from '../../src/limits/index.ts'
 import { createLog } from '../../src/log/index.ts'
 
+const after = (delayMs: number, run: () => void): (() => void) => {
+  const timer = setTimeout(run, delayMs).unref()
+  return () => clearTimeout(timer)
+}
+
 /** Prints what a request costs: `node --import tsx test/limits/cost.ts`. CPU time of the process, which other load hardly disturbs. */
 const ROUNDS = 20_000
 const folder = mkdtempSync(join(tmpdir(), 'limits-cost-'))
-const world = { nowMs: Date.now, soon: setImmediate, after: () => () => undefined, log: createLog({ level: 'error', format: 'json', nowMs: Date.now, write: (line) => process.stderr.write(line) }) }
+const world = { nowMs: Date.now, after, log: createLog({ level: 'error', format: 'json', nowMs: Date.now, write: (line) => process.stderr.write(line) }) }
 const everything = {
   requests_per_minute: 1e6, concurrent: 1e6, tokens_per_minute: 1e9, tokens_per_day: 1e12, tokens_per_month: 1e12, usd_per_day: 1e15, usd_per_month: 1e15,
 }
@@ -20,7 +25,7 @@ async function measure(name: string, row: object, path: string | undefined, perT
     for (let i = 0; i < ROUNDS; i += perTurn) {
       for (let j = 0; j < perTurn; j++) {
         const ticket = limits.admit(people[(i + j) % people.length]!, { tokens: 1000, microUsd: 3000 }, Date.now()) as Ticket
-        if (fields) ticket.fields(Date.now(), false)
+        if (fields) ticket.fields(Date.now(), true)
         ticket.settle({ input: 300, output: 100, cacheRead: 0, cacheWrite: 0, microUsd: 2000 }, Date.now())
         ticket.release(Date.now())
       }

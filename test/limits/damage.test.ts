@@ -11,7 +11,7 @@ test('a torn end is cut, wherever it is torn, and said in the log; what the file
   const { file, bytes, states } = left(folder, 2)
   const lines = bytes.toString().split('\n').slice(0, -1)
   const ends = lines.map((_, i) => Buffer.byteLength(lines.slice(0, i + 1).join('\n')) + 1)
-  // Head, accounts, then one record for each turn.
+  // Head, accounts, then one record for each write.
   assert.equal(lines.length, 2 + states.length - 1)
   for (let length = 0; length < bytes.length; length++) {
     writeFileSync(file, bytes.subarray(0, length))

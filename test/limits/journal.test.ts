@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { readFileSync, renameSync, rmSync, statSync, symlinkSync, truncateSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { admit, ANN, call, caller, chance, codeOf, crash, DAY_MS, freshFolder, HOUR_MS, journal, left, outcome, PEOPLE, reopened, spent, TestWorld, used } from './kit.ts'
+import { admit, ANN, call, caller, chance, codeOf, crash, DAY_MS, freshFolder, HOUR_MS, journal, left, outcome, PEOPLE, reopened, spent, TestWorld, used, WRITE_MS } from './kit.ts'
 
 const APRIL_MS = Date.UTC(2026, 3, 1)
 
@@ -12,13 +12,14 @@ test('a journal gives the same numbers after a close, after a kill, and after te
   for (let i = 0; i < 10; i++) assert.deepEqual(reopened(folder), states.at(-1))
 })
 
-test('what ended in earlier turns survives a kill; of the turn that was cut short, and of calls in flight, nothing does', () => {
+test('what ended ten milliseconds before a kill survives it; what ended later, and calls in flight, do not', () => {
   const folder = freshFolder()
   const world = new TestWorld()
   const limits = journal(folder, world, { tokens_per_day: 100, concurrent: 2 })
   call(limits, ANN, world.timeMs, spent(40))
-  world.turn()
+  world.pass(WRITE_MS)
   call(limits, ANN, world.timeMs, spent(20))
+  world.pass(WRITE_MS - 1)
   admit(limits, ANN, world.timeMs, 40)
   crash(folder)
   const again = journal(folder, world, { tokens_per_day: 100, concurrent: 2 })
@@ -33,7 +34,7 @@ test('days and months go on where they were, and end where they would have', () 
   const limits = journal(folder, world)
   for (let day = 0; day < 40; day++) {
     call(limits, ANN, world.timeMs, spent(1))
-    world.turn()
+    world.pass(WRITE_MS)
     world.timeMs += DAY_MS
   }
   world.timeMs -= DAY_MS
@@ -52,11 +53,11 @@ test('the file is written anew when much was appended: it stays small, and its n
   const random = chance(1)
   for (let i = 0; i < 2000; i++) {
     call(limits, PEOPLE[random(3)]!, world.timeMs, spent(random(100), random(100), random(100), random(100), random(100)))
-    if (random(3) === 0) world.turn()
+    if (random(3) === 0) world.pass(WRITE_MS)
     world.timeMs += random(1000)
     assert.ok(statSync(join(folder, 'journal')).size < 4000)
   }
-  world.turn()
+  world.pass(WRITE_MS)
   const state = used(limits, world.timeMs)
   crash(folder)
   assert.deepEqual(reopened(folder, world), state)
@@ -102,7 +103,7 @@ test('two do not share a journal; the one after a close or a kill gets it', () =
   const refused = (): void => assert.throws(() => journal(folder, new TestWorld()), { code: 'LIMITS_JOURNAL_LOCKED', message: `process ${process.pid} has the journal (${join(folder, 'journal.lock')})` })
   refused()
   refused()
-  world.turn()
+  world.pass(WRITE_MS)
   call(first, ANN, world.timeMs)
   first.close()
   const second = journal(folder, world)
@@ -128,10 +129,10 @@ test('who loses the journal to another process writes no more, says so, and refu
     crash(folder)
     const second = journal(folder, other)
     call(second, ANN, other.timeMs)
-    other.turn()
+    other.pass(WRITE_MS)
     const state = used(second, other.timeMs)
     call(first, ANN, world.timeMs)
-    world.turn()
+    world.pass(WRITE_MS)
     world.pass(1000)
     assert.deepEqual(world.lines.map(({ msg, why }) => [msg, why?.startsWith('another process has taken the journal')]).slice(0, 1), [['limits are not recorded', true]])
     assert.equal(codeOf(() => call(first, ANN, world.timeMs)), expected)
@@ -150,7 +151,7 @@ test('a disk that is full: `closed` refuses with its own code, `open` admits and
     const running = admit(limits, ANN, world.timeMs, 100)
     symlinkSync('/dev/full', join(folder, 'journal.new'))
     call(limits, ANN, world.timeMs, spent(100))
-    world.turn()
+    world.pass(WRITE_MS)
     assert.equal(codeOf(() => call(limits, ANN, world.timeMs, spent(100))), expected)
     // What ends meanwhile is counted all the same.
     running.settle(spent(50), world.timeMs)
@@ -174,10 +175,10 @@ test('a journal that is moved away, deleted or cut while it is written is writte
     const world = new TestWorld()
     const limits = journal(folder, world)
     call(limits, ANN, world.timeMs)
-    world.turn()
+    world.pass(WRITE_MS)
     harm(join(folder, 'journal'))
     call(limits, ANN, world.timeMs)
-    world.turn()
+    world.pass(WRITE_MS)
     world.pass(1000)
     const state = used(limits, world.timeMs)
     crash(folder)
@@ -190,10 +191,11 @@ test('what is not yet appended when the file is written anew is not counted twic
   const world = new TestWorld()
   const limits = journal(folder, world)
   call(limits, ANN, world.timeMs)
-  world.turn()
+  world.pass(WRITE_MS)
   rmSync(join(folder, 'journal'))
+  world.pass(1000 - WRITE_MS / 2)
   call(limits, ANN, world.timeMs)
-  world.pass(1000)
+  world.pass(WRITE_MS / 2)
   limits.close()
   assert.deepEqual((reopened(folder) as ReturnType<typeof used>)[0], { day: spent(2, 4, 6, 8, 10), month: spent(2, 4, 6, 8, 10) })
 })

@@ -10,12 +10,14 @@ export const MINUTE_MS = 60_000
 export const HOUR_MS = 3_600_000
 export const DAY_MS = 86_400_000
 
-/** The outside of a journal, where time and the turns of the event loop pass when a test says so. */
+/** How long what ended waits to be written. */
+export const WRITE_MS = 10
+
+/** The outside of a journal, where time passes when a test says so. */
 export class TestWorld implements JournalWorld {
   timeMs = START_MS
   readonly log: JournalWorld['log']
   readonly lines: { readonly level: string; readonly msg: string; readonly why?: string; readonly offset?: number }[] = []
-  #turn: (() => void)[] = []
   #timers: { readonly atMs: number; readonly run: () => void }[] = []
 
   constructor() {
@@ -23,25 +25,17 @@ export class TestWorld implements JournalWorld {
   }
 
   nowMs = (): number => this.timeMs
-  soon = (run: () => void): void => { this.#turn.push(run) }
   after = (delayMs: number, run: () => void): (() => void) => {
     const timer = { atMs: this.timeMs + delayMs, run }
     this.#timers.push(timer)
     return () => { this.#timers = this.#timers.filter((one) => one !== timer) }
   }
 
-  /** The end of a turn of the event loop. */
-  turn(): void {
-    for (const run of this.#turn.splice(0)) run()
-  }
-
-  /** Timers before the end of the turn, as in Node. */
   pass(ms: number): void {
     this.timeMs += ms
     const due = this.#timers.filter(({ atMs }) => atMs <= this.timeMs)
     this.#timers = this.#timers.filter(({ atMs }) => atMs > this.timeMs)
-    for (const { run } of due) run()
-    this.turn()
+    for (const { run } of due.sort((a, b) => a.atMs - b.atMs)) run()
   }
 }
 
@@ -122,17 +116,17 @@ export const PEOPLE = ['ann', 'bob', 'Zoë "|" \u{1f600}'].map((user) => caller(
 export const used = (limits: Limits, nowMs: number) => PEOPLE.map((who) => limits.usage(who, nowMs))
 export const call = (limits: Limits, who: (typeof PEOPLE)[number], nowMs: number, amounts = spent(1, 2, 3, 4, 5)): void => admit(limits, who, nowMs, 9, 9).settle(amounts, nowMs)
 
-/** A journal of several records, whose process was killed; and what it counted, turn by turn. */
-export function left(folder: string, turns = 4): { readonly file: string; readonly bytes: Buffer; readonly states: ReturnType<typeof used>[] } {
+/** A journal of several records, whose process was killed; and what it had counted at each write. */
+export function left(folder: string, writes = 4): { readonly file: string; readonly bytes: Buffer; readonly states: ReturnType<typeof used>[] } {
   const world = new TestWorld()
   const before = journal(folder, world)
   call(before, PEOPLE[0]!, world.timeMs, spent(1000, 100, 10, 1))
   before.close()
   const limits = journal(folder, world)
   const states = [used(limits, world.timeMs)]
-  for (let i = 0; i < turns; i++) {
+  for (let i = 0; i < writes; i++) {
     for (const who of PEOPLE) call(limits, who, world.timeMs)
-    world.turn()
+    world.pass(WRITE_MS)
     states.push(used(limits, world.timeMs))
   }
   crash(folder)

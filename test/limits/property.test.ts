@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { LimitExceeded, type Limits, openLimits, type Spent, type Ticket } from '../../src/limits/index.ts'
-import { admit, caller, chance, crash, freshFolder, memory, spent, START_MS, table, TestWorld } from './kit.ts'
+import { admit, caller, chance, crash, freshFolder, memory, spent, START_MS, table, TestWorld, WRITE_MS } from './kit.ts'
 
 const REQUESTS = 10_000
 const ROW = { requests_per_minute: 1000, concurrent: 8, tokens_per_day: 300_000, tokens_per_month: 900_000, usd_per_day: 300_000, usd_per_month: 1_500_000 }
@@ -14,17 +14,17 @@ interface Call { readonly user: string; readonly ticket: Ticket; readonly tokens
 /** What should be counted: sums by user and date. */
 class Model {
   readonly #kept = new Map<string, Spent>()
-  /** Of the turn that has not ended. */
-  turn: Charge[] = []
+  /** What a crash now would lose. */
+  unwritten: Charge[] = []
 
-  endTurn(): void {
-    for (const { user, atMs, amounts } of this.turn.splice(0)) {
+  write(): void {
+    for (const { user, atMs, amounts } of this.unwritten.splice(0)) {
       for (const period of periods(user, atMs)) this.#kept.set(period, sum(this.#kept.get(period) ?? spent(0), amounts))
     }
   }
 
   usage(user: string, nowMs: number): { day: Spent; month: Spent } {
-    const [day, month] = periods(user, nowMs).map((period, i) => this.turn
+    const [day, month] = periods(user, nowMs).map((period, i) => this.unwritten
       .filter((one) => periods(one.user, one.atMs)[i] === period).reduce((all, { amounts }) => sum(all, amounts), this.#kept.get(period) ?? spent(0)))
     return { day: day!, month: month! }
   }
@@ -64,14 +64,14 @@ for (const seed of [1, 2, 3]) {
       if (ending === 0) call.ticket.release(world.timeMs)
       else {
         call.ticket.settle(amounts, world.timeMs)
-        model.turn.push({ user: call.user, atMs: world.timeMs, amounts })
+        model.unwritten.push({ user: call.user, atMs: world.timeMs, amounts })
       }
       call.ticket.release(world.timeMs)
     }
     const lose = (): void => {
       crash(folder)
       live = []
-      model.turn = []
+      model.unwritten = []
       const { timeMs } = world
       world = new TestWorld()
       world.timeMs = timeMs
@@ -81,7 +81,7 @@ for (const seed of [1, 2, 3]) {
     const close = (): void => {
       for (const call of live.splice(0)) end(call, random(4))
       limits.close()
-      model.endTurn()
+      model.write()
       limits = open()
       count.closes++
     }
@@ -104,15 +104,15 @@ for (const seed of [1, 2, 3]) {
       }
       while (live.length > 0 && random(9) > 4) end(live.splice(random(live.length), 1)[0]!, random(4))
       if (random(4) === 0) {
-        world.turn()
-        model.endTurn()
+        world.pass(WRITE_MS)
+        model.write()
       }
       if (random(400) === 0) lose()
       else if (random(800) === 0) close()
       // A week or so, over the end of a month.
       if (random(3) === 0) {
-        world.pass(random(400_000))
-        model.endTurn()
+        world.pass(WRITE_MS + random(400_000))
+        model.write()
       }
       if (random(50) === 0) check()
     }
@@ -146,7 +146,7 @@ test('after 10,000 requests nothing is held: every limit is whole again', () => 
   for (const ticket of live) ticket.release(nowMs)
   const nextMs = Date.UTC(2026, 3, 1)
   for (const who of PEOPLE) {
-    const remaining = admit(limits, who, nextMs).fields(nextMs, false)[1]!.split(', ').map((one) => /=([\d.]+);limit=/.exec(one)?.[1])
+    const remaining = admit(limits, who, nextMs).fields(nextMs, true)[1]!.split(', ').map((one) => /=([\d.]+);limit=/.exec(one)?.[1])
     assert.deepEqual(remaining, ['1.5', '900000', '0.3', '300000', '50000', '999', '7'])
   }
 })

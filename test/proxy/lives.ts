@@ -13,8 +13,8 @@ export interface Life {
   readonly requests: readonly Line[]
   readonly intents: readonly Line[]
   readonly calls: readonly Line[]
-  /** What the journal has, by the turns of the event loop in which it ended. */
-  readonly turns: readonly (readonly Charge[])[]
+  /** What the journal has, by its records. */
+  readonly records: readonly (readonly Charge[])[]
 }
 
 /** The characters of a checksum and a space. */
@@ -68,7 +68,7 @@ export class Lives {
     return {
       requests: whole(this.#program.stdout).filter(({ msg }) => msg === 'request'),
       intents: audit.filter(({ event }) => event === 'intent'), calls: audit.filter(({ event }) => event === 'call'),
-      turns: records.flatMap(({ charges }) => (charges === undefined ? [] : [charges])),
+      records: records.flatMap(({ charges }) => (charges === undefined ? [] : [charges])),
     }
   }
 }
