@@ -45,8 +45,8 @@ interface Charges { readonly charges: readonly Charge[] }
  * Counters that outlive the process, in one file. Kept are those of days and months; what lasts a minute, or as long as a call, begins anew.
  *
  * What ends in ten milliseconds is one append, and on the disk a second later. A process that is killed (`kill -9`) so loses what ended in the last
- * ten, and the calls that were in flight: nobody has seen what those used, and they are not charged. A host that loses its power loses the last
- * second too.
+ * ten, or in a turn of the event loop that is longer, and the calls that were in flight: nobody has seen what those used, and they are not charged.
+ * A host that loses its power loses the last second too.
  */
 export class JournalStore implements Store {
   readonly #options: JournalOptions

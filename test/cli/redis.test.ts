@@ -66,9 +66,10 @@ await withRedis((server) => {
     const row = { LIMITS__DEFAULT__REQUESTS_PER_MINUTE: '1', LIMITS__DEFAULT__BURST: '2', LIMITS__DEFAULT__TOKENS_PER_DAY: '100000' }
     const one = await proxy(`redis://proxy:${encodeURIComponent(PASSWORD)}@${host}`, row)
     const other = await proxy(`redis://proxy@${host}`, { LIMITS__PASSWORD_FILE: passwordFile, ...row })
-    const first = await call(one.port)
-    assert.equal(first.status, 200)
-    assert.deepEqual(await statuses([other.port, one.port, other.port]), [200, 429, 429])
+    assert.deepEqual(await statuses([one.port]), [200])
+    const second = await call(other.port)
+    assert.deepEqual([second.status, second.headers['x-ratelimit-remaining']], [200, 'requests_per_minute=0;limit=1;reset=120'])
+    assert.deepEqual(await statuses([one.port, other.port]), [429, 429])
     await server.command('SELECT', '3')
     const keys = (await server.command('KEYS', '*') as readonly Buffer[]).map(String)
     await server.command('SELECT', '0')

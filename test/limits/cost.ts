@@ -3,11 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openLimits, type Ticket } from '../../src/limits/index.ts'
 import { createLog } from '../../src/log/index.ts'
-
-const after = (delayMs: number, run: () => void): (() => void) => {
-  const timer = setTimeout(run, delayMs).unref()
-  return () => clearTimeout(timer)
-}
+import { after } from './worker.ts'
 
 /** Prints what a request costs: `node --import tsx test/limits/cost.ts`. CPU time of the process, which other load hardly disturbs. */
 const ROUNDS = 20_000

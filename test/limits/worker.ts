@@ -8,16 +8,18 @@ const TURNS_PER_LINE = 10
 /** How long what ended waits to be written at most, and the millisecond by which clocks may be apart. */
 const WRITTEN_MS = 10 + 1
 
+export function after(delayMs: number, run: () => void): () => void {
+  const timer = setTimeout(run, delayMs).unref()
+  return () => clearTimeout(timer)
+}
+
 /**
  * A process that counts, as fast as it can, in the journal it is given; on its output how many calls have been written at least, and how many
  * end before the next line at most.
  */
 function work(path: string, nowMs: number): void {
   const limits = openLimits({ default: { concurrent: 20 }, groups: new Map(), users: new Map(), issuers: [undefined] }, { path, fail: 'closed', maxAppendedBytes: 200_000 }, {
-    nowMs: () => nowMs, after: (ms, run) => {
-      const timer = setTimeout(run, ms).unref()
-      return () => clearTimeout(timer)
-    },
+    nowMs: () => nowMs, after,
     log: createLog({ level: 'error', format: 'json', nowMs: () => nowMs, write: (line) => process.stderr.write(line) }),
   })
   const ann = { issuer: 'https://idp.example', user: 'ann', groups: [] }
