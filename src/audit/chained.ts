@@ -5,8 +5,8 @@ import { membersOf } from '../log/index.ts'
 import { AuditError } from './error.ts'
 import { type Disk, LogFile } from './file.ts'
 
-/** For some eighty lines; one turn rarely has more. */
-const ROOM_BYTES = 64 * 1024
+/** For some 160 lines; ten milliseconds rarely have more. */
+const ROOM_BYTES = 128 * 1024
 const NOTHING: Buffer = Buffer.alloc(0)
 
 /** A file, or one after the other, that holds a chain of lines. */
@@ -21,7 +21,7 @@ export class ChainedFile {
   /** What is to be written; it becomes lines on its way to the file, so that the chain is always that of the file. */
   #queue: string[] = []
   #queued = 0
-  /** The lines of each turn are made in the bytes of those before. */
+  /** The lines of each write are made in the bytes of those before. */
   readonly #room = Buffer.allocUnsafeSlow(ROOM_BYTES)
   /** Whether the next line is the first of the file, and what finishes a line that stands in it. */
   #opens: boolean

@@ -14,7 +14,7 @@ import { VERSION } from './version.ts'
  */
 export function openAudit({ audit: { file, key, fsync, fail, intent } }: Config, log: Log): AuditLog | undefined {
   if (file === undefined) return undefined
-  return new AuditLog({ path: file, fsync, fail, intent, key: key && createSecretKey(key.reveal(), 'utf8') }, { log, each })
+  return new AuditLog({ path: file, fsync, fail, intent, key: key && createSecretKey(key.reveal(), 'utf8') }, { log, each, after: (delayMs, run) => setTimeout(run, delayMs) })
 }
 
 type Observed = Pick<ProxyDependencies, 'audit' | 'limits' | 'live' | 'credentials' | 'authenticator'>

@@ -20,7 +20,7 @@ export const audit = {
     text: 'File to which a line is added for each call, chained to the one before; without it there is no audit log. It is opened anew on HUP, so it can be renamed before. Beside it, in a folder that the proxy can write to, are its head and its lock.',
     wrong: 'A symbolic link, a file that others can write, that another process writes, or that does not end with a line of this log: the start fails.' },
   'audit.fsync': { kind: choice('every', 'interval'), default: 'interval', reload: 'restart',
-    text: 'When lines are safe from a power cut: after `every` turn in which there were some, or within an `interval` of one second. The end of the process alone costs the calls of one turn of its event loop at most.',
+    text: 'When lines are safe from a power cut: after `every` write, which is made each 10 ms in which there were some, and for an intent before its call goes up; or within an `interval` of one second. The end of the process alone costs the calls of its last 10 ms at most.',
     wrong: '`every`: the disk is never idle. `interval`: a power cut takes up to a second of lines, and what they tell.' },
   'audit.fail': { kind: choice('open', 'closed'), default: 'closed', reload: 'restart',
     text: 'What happens to calls while the log cannot be written: `closed` answers them 503, `open` lets them through, and counts and logs the lines that are lost.',

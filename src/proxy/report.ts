@@ -98,7 +98,6 @@ export class Reporter {
     this.#each(all, ({ facts }) => observe(facts.fields))
     // A call that was refused because it could not be written down would only crowd out those that can be.
     this.#each(all, (call) => { if (call.facts.fields.error !== 'AUDIT_UNAVAILABLE') audit?.end(call) })
-    audit?.flush()
     this.#each(all, ({ facts, more }) => log[facts.fields.error === 'INTERNAL' ? 'error' : 'info']('request', more, facts))
   }
 

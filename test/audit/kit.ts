@@ -31,6 +31,8 @@ export const intent = (id = `id-${made}`): IntentRecord => ({ time: TIME, reques
 export class TestLog {
   readonly path: string
   readonly said: [msg: string, fields: LogFields][] = []
+  /** How long what was to run later had time. */
+  readonly delaysMs: number[] = []
   readonly log: AuditLog
   #tick: () => unknown = () => undefined
 
@@ -41,8 +43,13 @@ export class TestLog {
       this.#tick = run
       return () => { this.#tick = () => undefined }
     }
+    // No test waits for it.
+    const after = (delayMs: number, run: () => void) => {
+      this.delaysMs.push(delayMs)
+      setImmediate(run)
+    }
     this.log = new AuditLog({ path: this.path, fsync: 'interval', fail: 'closed', intent: false, key: undefined, ...options }, {
-      log: { debug: say, info: say, warn: say, error: say }, each, ...(disk && { disk }),
+      log: { debug: say, info: say, warn: say, error: say }, each, after, ...(disk && { disk }),
     })
   }
 

@@ -24,14 +24,15 @@ test('with a key the hash is an HMAC', async () => {
   assert.equal((JSON.parse(line!) as { hash: string }).hash, createHmac('sha256', key).update(line!.slice(0, line!.indexOf(',"hash":'))).digest('hex'))
 })
 
-test('the lines of one turn leave in one write, before the next turn ends', async () => {
+test('the lines of ten milliseconds leave in one write', async () => {
   const writes: number[] = []
-  const { log, path } = new TestLog({}, { ...nodeDisk, write: (fd, bytes) => writes.push(bytes.length) && writeSync(fd, bytes) })
+  const { log, path, delaysMs } = new TestLog({}, { ...nodeDisk, write: (fd, bytes) => writes.push(bytes.length) && writeSync(fd, bytes) })
   for (let i = 0; i < 10; i++) log.end(call())
   assert.deepEqual(linesIn(path), [])
   await turn()
   assert.equal(linesIn(path).length, 10)
   assert.equal(writes.length, 1)
+  assert.deepEqual(delaysMs, [10])
 })
 
 test('no text can split a line, steer a terminal or make a line long', async () => {

@@ -3,6 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { Program } from '../kit/program.ts'
 import { FakeBedrock, type Seen } from '../kit/bedrock.ts'
 import { ask, type Got, PROTOCOLS } from '../kit/client.ts'
@@ -106,7 +107,9 @@ test('aws.profiles: the first row for a caller and a model says what is called i
   }
   // AWS does not count tokens for profiles.
   assert.equal((await seen(port, { path: `/model/${HAIKU}/count-tokens` })).target, upstream(HAIKU, 'count-tokens'))
-  const lines = readFileSync(path, 'utf8').trim().split('\n').map((line) => JSON.parse(line) as Record<string, unknown>)
+  const written = () => readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  while (written().length < 4) await nextTurn()
+  const lines = written().map((line) => JSON.parse(line) as Record<string, unknown>)
   assert.deepEqual(lines.slice(0, 4).map(({ model, profile }) => [model, profile]), [[HAIKU, PROFILE], [`eu.${HAIKU}`, OTHER], [HAIKU, undefined], ['amazon.nova-pro-v1:0', undefined]])
 })
 

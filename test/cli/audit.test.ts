@@ -17,7 +17,7 @@ writeFileSync(keyFile, `${secret}\n`)
 async function logOf(name: string, calls: readonly Partial<CallFacts>[], key?: string): Promise<string> {
   const path = join(folder, name)
   const options = { path, fsync: 'interval', fail: 'closed', intent: false, key: key === undefined ? undefined : createSecretKey(key, 'utf8') } as const
-  const log = new AuditLog(options, { log: createLog({ level: 'error', format: 'text', nowMs: Date.now, write: () => undefined }), each: () => () => undefined })
+  const log = new AuditLog(options, { log: createLog({ level: 'error', format: 'text', nowMs: Date.now, write: () => undefined }), each: () => () => undefined, after: () => undefined })
   for (const call of calls) log.end({ time: '2026-03-04T05:06:07.000Z', facts: new Facts(call as CallFacts) })
   await log.close()
   return path

@@ -16,7 +16,7 @@ const TIMES = process.features.typescript === 'strip' ? 50 : 10
 /** Machines that are killed, each again and again, at the same time. */
 const HOSTS = ['one', 'two']
 const CLIENTS = 8
-/** Longer than what ended waits to be in the journal: in that time one call of each client can end, no more. */
+/** Longer than what ended waits to be written: in that time one call of each client can end, no more. */
 const APART_MS = 16
 const TORN = 'this is no whole line of the log: foreign, changed, or left unfinished by a crash'
 
@@ -102,7 +102,6 @@ class Host {
     const [intents, calls] = ['intent', 'call'].map((event) => new Set(whole.filter((line) => line.event === event).map(({ model }) => model))) as [Set<string>, Set<string>]
     assert.deepEqual(asked.filter((model) => arrived.has(model) && !intents.has(model)), [], 'went up without a line')
     const lost = answered.filter((model) => !calls.has(model))
-    // Of each client no more than one call can end in the last turn.
     assert.ok(lost.length <= CLIENTS, `the audit log lost ${lost.length}`)
     const recorded = calls.size - this.#recorded
     this.#recorded = calls.size

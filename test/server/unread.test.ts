@@ -16,8 +16,9 @@ const house = await openHouse({ SERVER__TRUSTED_PROXIES: '127.0.0.1', AUDIT__FIL
 const { log } = house.proxy
 /** The lines of the audit log about a request, once they are written. */
 async function auditLines(id: unknown): Promise<Record<string, unknown>[]> {
-  await nextTurn()
-  return readFileSync(auditFile, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>).filter(({ request_id }) => request_id === id)
+  const lines = () => readFileSync(auditFile, 'utf8').split('\n').slice(0, -1).map((line) => JSON.parse(line) as Record<string, unknown>)
+  while (lines().length < requestLines(0).length) await nextTurn()
+  return lines().filter(({ request_id }) => request_id === id)
 }
 const requestLines = (from: number): LogLine[] => log.slice(from).filter(({ msg }) => msg === 'request')
 
